@@ -1,0 +1,73 @@
+"""Stochastic depth."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("kerasmith")
+class DropPath(keras.layers.Layer):
+    """Drop a residual branch for whole samples during training.
+
+    Each sample tosses one coin. Branches kept are divided by the probability of
+    keeping them, so that the expected output equals the input.
+
+    Args:
+        rate: Probability of dropping a sample's branch, in [0, 1). It is held in
+            the variable `layer.rate`: `layer.rate.assign(0.1)` acts inside an
+            already compiled `fit`.
+        seed: Integer seed of the coin tosses.
+
+    Call arguments:
+        inputs: Tensor of shape `(batch, ...)`.
+        training: Whether to toss coins. Inputs pass unchanged otherwise.
+
+    Returns:
+        Tensor of the same shape and dtype as `inputs`.
+
+    Raises:
+        ValueError: If `rate` is not in [0, 1).
+
+    Example:
+
+    >>> import numpy as np
+    >>> branch = np.ones((2, 4, 4, 8), "float32")
+    >>> DropPath(0.2)(branch, training=True).shape == (2, 4, 4, 8)
+    True
+
+    Reference:
+        Huang et al., 2016, https://arxiv.org/abs/1603.09382
+    """
+
+    def __init__(self, rate, *, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        if not 0 <= rate < 1:
+            raise ValueError(
+                f"DropPath needs a rate in [0, 1), received rate={rate}. To remove a "
+                "branch for good, leave it out of the model."
+            )
+        self.seed = seed
+        self.rate = self.add_weight(
+            shape=(),
+            initializer=keras.initializers.Constant(rate),
+            dtype="float32",
+            autocast=False,
+            trainable=False,
+            name="rate",
+        )
+        self.coins = keras.random.SeedGenerator(seed)
+        self.supports_masking = True
+
+    def call(self, inputs, training=False):
+        if not training:
+            return inputs
+        one_per_sample = (ops.shape(inputs)[0],) + (1,) * (len(inputs.shape) - 1)
+        keep = 1 - ops.convert_to_tensor(self.rate)
+        kept = keras.random.uniform(one_per_sample, seed=self.coins) < keep
+        return inputs * ops.cast(ops.where(kept, 1 / keep, 0.0), inputs.dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        rate = float(ops.convert_to_numpy(self.rate))
+        return {**super().get_config(), "rate": rate, "seed": self.seed}

@@ -1,0 +1,43 @@
+"""Ready things: architectures, data sets, recipes, and the tools around them.
+
+>>> from kerasmith import zoo
+>>> zoo.names()
+['lenet5', 'lenet5_modern']
+"""
+
+import importlib
+
+from .lenet import lenet
+from .parts import Parts
+from .registry import build, names, summary
+
+__all__ = [
+    "Parts",
+    "build",
+    "card",
+    "data",
+    "export",
+    "lenet",
+    "names",
+    "recipes",
+    "summary",
+    "tools",
+    "train",
+]
+
+_ROOMS = ("data", "recipes", "tools")
+_TOOLS = ("card", "export", "train")
+
+
+def __getattr__(name):
+    if name in _ROOMS:
+        return importlib.import_module(f".{name}", __package__)
+    if name in _TOOLS:
+        return getattr(importlib.import_module(".tools", __package__), name)
+    raise AttributeError(
+        f"kerasmith.zoo has no attribute {name!r}; it has {', '.join(__all__)}."
+    )
+
+
+def __dir__():
+    return [*globals(), *_ROOMS, *_TOOLS]

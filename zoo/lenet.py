@@ -1,0 +1,190 @@
+"""LeNet-5 (LeCun et al., 1998), Gradient-Based Learning Applied to Document
+Recognition, section II-B and figure 2.
+
+`lenet5` is the network of the paper: the connection table of C3, trainable
+sub-sampling, scaled tanh, radial-basis outputs with fixed codes; exactly 60,000
+trainable parameters. Its logits are minus the paper's penalties, so that the class
+of the largest one is the answer and `layers.MaximumAPosteriori` its loss.
+`lenet5_modern` has every connection, max-pooling, ReLU and a dense output behind
+which a softmax belongs: 61,706 parameters.
+
+Deviations: the paper prints its 7 x 12 codes as a picture only, so those below are
+drawn anew. Outputs beyond ten classes have random codes, which the paper names as
+the alternative. Where the image is larger than 32 x 32, the features are the mean
+over the positions of C5, which has the one position for 32 x 32.
+"""
+
+import dataclasses
+from typing import Unpack
+
+import keras
+import numpy as np
+
+from .. import layers
+from .choices import choose
+from .parts import PartKeywords, Parts
+
+# table I of the paper: the maps of S2 that each map of C3 sees
+C3_TABLE = (
+    (0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5),
+    (0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5),
+    (0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5),
+    (0, 1, 2, 3, 4, 5),
+)  # fmt: skip
+
+GLYPHS = """
+..###.. ...#... .#####. ####### .....#. ####### ..####. ####### .#####. ..###..
+.#...#. ..##... #.....# ......# ....##. #...... .#....# ......# #.....# .#...#.
+#.....# .#.#... #.....# .....#. ...#.#. #...... #...... ......# #.....# #.....#
+#.....# #..#... ......# ....#.. ..#..#. #...... #...... .....#. #.....# #.....#
+#.....# ...#... ......# ...#... .#...#. #.####. #.####. .....#. .#...#. #.....#
+#.....# ...#... .....#. ..####. #....#. ##....# ##....# ....#.. ..###.. #....##
+#.....# ...#... ....#.. ......# ####### ......# #.....# ....#.. .#...#. .####.#
+#.....# ...#... ...#... ......# .....#. ......# #.....# ...#... #.....# ......#
+#.....# ...#... ..#.... ......# .....#. ......# #.....# ...#... #.....# ......#
+#.....# ...#... .#..... ......# .....#. ......# #.....# ..#.... #.....# ......#
+.#...#. ...#... #...... #.....# .....#. #.....# .#...#. ..#.... #.....# #....#.
+..###.. ####### ####### .#####. .....#. .#####. ..###.. .#..... .#####. .####..
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """What tells one LeNet-5 from the other.
+
+    Example:
+
+    >>> VARIANTS["lenet5"].original
+    True
+    """
+
+    summary: str
+    original: bool
+    parts: Parts
+
+
+VARIANTS = {
+    "lenet5": Variant(
+        "LeNet-5 of 1998: connection table, trainable sub-sampling, RBF output",
+        original=True,
+        parts=Parts(
+            activation=layers.scaled_tanh, kernel_initializer=layers.FanInUniform()
+        ),
+    ),
+    "lenet5_modern": Variant(
+        "LeNet-5 as built today: full C3, max-pooling, ReLU, softmax",
+        original=False,
+        parts=Parts(),
+    ),
+}
+
+
+def lenet(
+    variant="lenet5",
+    *,
+    classes=10,
+    input_shape=(32, 32, 1),
+    top=True,
+    **parts: Unpack[PartKeywords],
+):
+    """Build LeNet-5.
+
+    Endpoints: `stem` (C1), `stage1` (S2), `stage2` (S4), `features` (F6), `logits`.
+
+    Args:
+        variant: `"lenet5"` or `"lenet5_modern"`.
+        classes: Number of classes.
+        input_shape: Height, width and channels; sizes from 32 up, or `None`. The
+            paper's inputs have the background at -0.1 and the ink at 1.175.
+        top: Whether the model ends in logits; it ends in features otherwise.
+        **parts: Parts to exchange, see `kerasmith.zoo.Parts`; all but `drop_path`,
+            since there is no residual branch.
+
+    Returns:
+        Functional `keras.Model` of images `(batch, *input_shape)` to logits
+        `(batch, classes)` or features `(batch, 84)`.
+
+    Raises:
+        ValueError: If the variant or a part is unknown, or the image too small.
+
+    Example:
+
+    >>> model = lenet("lenet5")
+    >>> sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+    60000
+
+    Reference:
+        LeCun et al., 1998, http://yann.lecun.com/exdb/publis/pdf/lecun-01a.pdf
+    """
+    chosen = choose("variant of lenet", variant, VARIANTS)
+    part = chosen.parts.override("lenet", parts, without=("drop_path",))
+    _check_size(variant, classes, input_shape)
+
+    image = keras.Input(input_shape, name="image")
+    x = part.conv(image, 6, 5, padding="valid", name="c1", endpoint="stem")
+    x = _pool(part, x, chosen.original, "s2", endpoint="stage1")
+    x = _c3(part, x, chosen.original)
+    x = _pool(part, x, chosen.original, "s4", endpoint="stage2")
+    x = part.conv(x, 120, 5, padding="valid", name="c5")
+    x = keras.layers.GlobalAveragePooling2D(name="c5_mean")(x)
+    x = part.activate(part.dense(x, 84, name="f6"), "features")
+    if not top:
+        return keras.Model(image, x, name=variant)
+    if chosen.original:
+        logits = layers.RadialBasis(class_codes(classes), name="logits")(x)
+    else:
+        logits = part.dense(x, classes, name="logits")
+    return keras.Model(image, logits, name=variant)
+
+
+def class_codes(classes):
+    """Give the target of F6 for each class: digits as 7 x 12 pictures.
+
+    Args:
+        classes: Number of classes; beyond ten the codes are random, always the same.
+
+    Returns:
+        Array of shape `(classes, 84)` of -1 and 1.
+
+    Example:
+
+    >>> class_codes(10).shape
+    (10, 84)
+    """
+    if classes > 10:
+        return np.random.default_rng(1998).choice([-1.0, 1.0], (classes, 84))
+    rows = [line.split() for line in GLYPHS.split("\n") if line]
+    glyphs = ["".join(row[digit] for row in rows) for digit in range(classes)]
+    return np.array([[1.0 if dot == "#" else -1.0 for dot in g] for g in glyphs])
+
+
+def _pool(part, x, original, name, *, endpoint):
+    if not original:
+        return part.attend(keras.layers.MaxPooling2D(2, name=name)(x), endpoint)
+    x = layers.Subsampling2D(2, name=name)(x)
+    return part.attend(part.activate(x, f"{name}_activation"), endpoint)
+
+
+def _c3(part, x, original):
+    if not original:
+        return part.conv(x, 16, 5, padding="valid", name="c3")
+    convolution = layers.ConnectionTableConv2D(
+        C3_TABLE, 5, use_bias=part.norm is None, name="c3", **part.kernel_keywords()
+    )
+    return part.finish(convolution(x), "c3_activation")
+
+
+def _check_size(variant, classes, input_shape):
+    if classes < 1:
+        raise ValueError(f"{variant} needs at least one class, received {classes}.")
+    if len(input_shape) != 3 or input_shape[2] is None:
+        raise ValueError(
+            f"{variant} needs an input_shape of (height, width, channels), received "
+            f"{tuple(input_shape)}."
+        )
+    if any(size is not None and size < 32 for size in input_shape[:2]):
+        raise ValueError(
+            f"{variant} needs images of at least 32 x 32, received input_shape "
+            f"{tuple(input_shape)}: resize them, or pad them as the paper does with "
+            "its 28 x 28 digits."
+        )

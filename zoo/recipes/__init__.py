@@ -1,0 +1,67 @@
+"""Recipes: data, model, loss, optimizer and callbacks with a promised result."""
+
+import importlib
+import pathlib
+
+from ..choices import choose
+from .recipe import (
+    Promise,
+    Recipe,
+    from_config,
+    read_config,
+    to_config,
+    with_settings,
+)
+
+__all__ = [
+    "Promise",
+    "Recipe",
+    "from_config",
+    "get",
+    "names",
+    "read_config",
+    "to_config",
+    "with_settings",
+]
+
+# one recipe a file, which calls it RECIPE
+_NAMES = ("lenet5_digits",)
+
+
+def names():
+    """Name every recipe.
+
+    Returns:
+        List of names.
+
+    Example:
+
+    >>> names()
+    ['lenet5_digits']
+    """
+    return list(_NAMES)
+
+
+def get(name):
+    """Get a recipe by its name, or from the configuration of a run.
+
+    Args:
+        name: One of `names()`, or the path of a run's `config.json`.
+
+    Returns:
+        `Recipe`.
+
+    Raises:
+        ValueError: If there is no such recipe, or the file is none.
+        OSError: If the file cannot be read.
+
+    Example:
+
+    >>> get("lenet5_digits").model
+    'lenet5'
+    """
+    if str(name).endswith(".json"):
+        config = read_config(pathlib.Path(name))["recipe"]
+        return from_config(config, get(config["name"]))
+    choose("recipe", name, _NAMES)
+    return importlib.import_module(f".{name}", __name__).RECIPE

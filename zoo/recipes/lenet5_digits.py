@@ -1,0 +1,52 @@
+"""LeNet-5 of 1998 on the 1,797 handwritten digits that scikit-learn carries.
+
+    kerasmith train lenet5_digits
+
+PROMISE_HERE
+"""
+
+import keras
+
+from .recipe import Promise, Recipe
+
+# the paper's range: the background at -0.1, the ink at 1.175
+BACKGROUND, INK = -0.1, 1.175
+
+
+def augment():
+    """Turn, shift and stretch the digits a little.
+
+    Returns:
+        List of Keras layers.
+
+    Example:
+
+    >>> len(augment())
+    3
+    """
+    empty = {"fill_mode": "constant", "fill_value": BACKGROUND}
+    return [
+        keras.layers.RandomRotation(0.05, **empty),
+        keras.layers.RandomTranslation(0.1, 0.1, **empty),
+        keras.layers.RandomZoom((-0.1, 0.1), (-0.1, 0.1), **empty),
+    ]
+
+
+RECIPE = Recipe(
+    name="lenet5_digits",
+    summary="LeNet-5 of 1998 on scikit-learn's handwritten digits, offline",
+    data="digits",
+    model="lenet5",
+    promise=Promise(test_accuracy=0.98, minutes=2, measured="PROMISE"),
+    input_shape=(32, 32, 1),
+    scale=(INK - BACKGROUND) / 255,
+    offset=BACKGROUND,
+    augment=augment,
+    loss={"class_name": "kerasmith>MaximumAPosteriori", "config": {}},
+    optimizer="adam",
+    learning_rate=3e-3,
+    schedule="cosine",
+    epochs=60,
+    batch_size=32,
+    steps_per_execution=19,
+)

@@ -1,0 +1,306 @@
+"""What a recipe is, and how text changes one."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+
+from ..choices import choose
+from ..parts import Parts
+
+CROSS_ENTROPY = {
+    "class_name": "SparseCategoricalCrossentropy",
+    "config": {"from_logits": True},
+}
+SCHEDULES = ("constant", "cosine")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+@dataclasses.dataclass(frozen=True)
+class Promise:
+    """What a recipe claims to reach, and how that was measured.
+
+    Args:
+        test_accuracy: Share of the test images that are right, in [0, 1].
+        minutes: Minutes of training on two processor cores.
+        measured: The measurement behind it, or why there is none yet.
+
+    Example:
+
+    >>> Promise(0.98, 2, "mean of 5 seeds").minutes
+    2
+    """
+
+    test_accuracy: float
+    minutes: float
+    measured: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """Everything needed to repeat one training run.
+
+    Fields are text, numbers and Keras identifiers, so that a recipe can be written
+    to a file and changed from the command line; `augment` and `callbacks` belong to
+    the recipe's name.
+
+    Args:
+        name: Its name.
+        summary: One line for lists.
+        data: What `kerasmith.zoo.data.load` takes: `"digits"`, `"tfds:mnist"`.
+        model: What `kerasmith.zoo.build` takes.
+        promise: What it claims to reach.
+        input_shape: Height, width and channels of the images for the model.
+        options: Further options for `kerasmith.zoo.build`, such as parts.
+        scale: Multiplies pixel values of 0 to 255.
+        offset: Is added to them then.
+        augment: Makes the list of Keras layers that change the training images.
+        loss: Identifier of a loss on logits and integer labels.
+        optimizer: Name of a Keras optimizer.
+        learning_rate: Rate at the start.
+        schedule: `"constant"`, or `"cosine"` down to 0 at the last step.
+        callbacks: Makes the list of further callbacks.
+        monitor: Metric whose best epoch is kept.
+        epochs: Number of epochs.
+        batch_size: Images in a batch.
+        steps_per_execution: Batches in one call of the compiled step.
+        precision: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`.
+        seed: Seed of everything random.
+
+    Raises:
+        ValueError: If a value cannot be right.
+
+    Example:
+
+    >>> recipe = Recipe("mine", "", "digits", "lenet5", Promise(0.9, 1, ""))
+    >>> with_settings(recipe, {"epochs": "3", "norm": "batch"}).options
+    {'norm': 'batch'}
+    """
+
+    name: str
+    summary: str
+    data: str
+    model: str
+    promise: Promise
+    input_shape: tuple[int, int, int] = (32, 32, 1)
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    scale: float = 1 / 255
+    offset: float = 0.0
+    augment: Callable[[], list[keras.Layer]] | None = None
+    loss: Any = dataclasses.field(default_factory=lambda: dict(CROSS_ENTROPY))
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    schedule: str = "constant"
+    callbacks: Callable[[], list[keras.callbacks.Callback]] = list
+    monitor: str = "val_loss"
+    epochs: int = 10
+    batch_size: int = 32
+    steps_per_execution: int = 1
+    precision: str = "float32"
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in ("epochs", "batch_size", "steps_per_execution"):
+            _require(
+                self, name, lambda value: type(value) is int and value > 0, "1, 2, ..."
+            )
+        _require(
+            self, "seed", lambda value: type(value) is int and value >= 0, "0, 1, ..."
+        )
+        for name in ("learning_rate", "scale"):
+            _require(self, name, lambda v: _is_number(v) and v > 0, "a number above 0")
+        _require(self, "offset", _is_number, "a number")
+        choose("schedule", self.schedule, SCHEDULES)
+        choose("precision", self.precision, PRECISIONS)
+        choose("optimizer", self.optimizer, optimizers())
+        keras.losses.get(self.loss)
+
+
+# the fields that text and files may change; the others go with the name
+SETTINGS = tuple(
+    field.name
+    for field in dataclasses.fields(Recipe)
+    if field.name not in ("name", "summary", "promise", "augment", "callbacks")
+)
+
+
+def with_settings(recipe, settings):
+    """Change a recipe by names and values.
+
+    Args:
+        recipe: The recipe to start from.
+        settings: Mapping of names to values. A name is a field of the recipe, a part
+            of the model (`norm`, `activation`, ...), or `augment` with the value
+            `none`. Text is read as JSON where it is JSON.
+
+    Returns:
+        A new recipe.
+
+    Raises:
+        ValueError: If a name is unknown or a value cannot be right.
+
+    Example:
+
+    >>> recipe = Recipe("mine", "", "digits", "lenet5", Promise(0.9, 1, ""))
+    >>> with_settings(recipe, {"learning_rte": "0.1"})
+    Traceback (most recent call last):
+    ValueError: there is no setting 'learning_rte'; did you mean 'learning_rate'? ...
+    """
+    parts = [field.name for field in dataclasses.fields(Parts)]
+    fields, options = {}, dict(recipe.options)
+    for name, value in settings.items():
+        choose("setting", name, [*SETTINGS, "augment", *parts])
+        value = _parse(value)
+        if name == "augment":
+            _check_augment(value)
+            fields[name] = None
+        elif name == "input_shape":
+            fields[name] = _shape(value)
+        elif name == "options":
+            options |= value
+        elif name in SETTINGS:
+            fields[name] = value
+        else:
+            options[name] = value
+    return dataclasses.replace(recipe, **fields, options=options)
+
+
+def to_config(recipe):
+    """Write a recipe as data that `from_config` and JSON understand.
+
+    Args:
+        recipe: The recipe.
+
+    Returns:
+        Dictionary.
+
+    Example:
+
+    >>> to_config(Recipe("mine", "", "digits", "lenet5", Promise(0.9, 1, "")))["model"]
+    'lenet5'
+    """
+    config = {name: getattr(recipe, name) for name in SETTINGS}
+    return {"name": recipe.name, **config, "augment": recipe.augment is not None}
+
+
+def from_config(config, recipe):
+    """Read what `to_config` wrote.
+
+    Args:
+        config: The dictionary.
+        recipe: The recipe of that name, for what is not data.
+
+    Returns:
+        The recipe that was written.
+
+    Raises:
+        ValueError: If a value cannot be right.
+
+    Example:
+
+    >>> recipe = Recipe("mine", "", "digits", "lenet5", Promise(0.9, 1, ""))
+    >>> from_config(to_config(recipe), recipe) == recipe
+    True
+    """
+    settings = {name: config[name] for name in SETTINGS if name in config}
+    settings["input_shape"] = _shape(settings.get("input_shape", recipe.input_shape))
+    if not config.get("augment", True):
+        settings["augment"] = None
+    return dataclasses.replace(recipe, **settings)
+
+
+def read_config(path):
+    """Read the configuration of a run.
+
+    Args:
+        path: The file `config.json` of a run.
+
+    Returns:
+        Dictionary; the recipe's data stands under `"recipe"`.
+
+    Raises:
+        ValueError: If the file is no configuration of a run, or was cut short.
+        OSError: If it cannot be read.
+
+    Example:
+
+    >>> read_config("nowhere.json")
+    Traceback (most recent call last):
+    FileNotFoundError: ...
+    """
+    text = pathlib.Path(path).read_text(encoding="utf-8")
+    try:
+        config = json.loads(text)
+        config["recipe"]["name"]
+    except (ValueError, TypeError, KeyError) as problem:
+        raise ValueError(
+            f"{path} is no configuration of a run, or was cut short: {problem!r}. "
+            "Train again with the recipe's name."
+        ) from None
+    return config
+
+
+def optimizers():
+    """Name the optimizers that Keras has.
+
+    Returns:
+        List of names as Keras looks them up.
+
+    Example:
+
+    >>> "adam" in optimizers()
+    True
+    """
+    found = (getattr(keras.optimizers, name) for name in dir(keras.optimizers))
+    base = keras.optimizers.Optimizer
+    return sorted(
+        kind.__name__.lower()
+        for kind in found
+        if isinstance(kind, type) and issubclass(kind, base) and kind is not base
+        if kind is not keras.optimizers.LossScaleOptimizer
+    )
+
+
+def _parse(value):
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _shape(value):
+    if isinstance(value, str):
+        value = value.replace("x", ",").split(",")
+    try:
+        shape = tuple(int(size) for size in value)
+    except (TypeError, ValueError):
+        shape = ()
+    if len(shape) != 3 or min(shape) < 1:
+        raise ValueError(
+            f"input_shape needs height, width and channels, such as 32x32x1, received "
+            f"{value!r}."
+        )
+    return shape
+
+
+def _check_augment(value):
+    if value not in (None, False, "none"):
+        raise ValueError(
+            f"augment belongs to the recipe and can only be switched off with "
+            f"augment=none, received {value!r}."
+        )
+
+
+def _is_number(value):
+    return type(value) in (int, float)
+
+
+def _require(recipe, name, right, expected):
+    value = getattr(recipe, name)
+    if not right(value):
+        raise ValueError(f"{name} needs to be {expected}, received {value!r}.")

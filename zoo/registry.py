@@ -1,0 +1,75 @@
+"""Every architecture by name."""
+
+import importlib
+
+from .choices import choose
+
+# one family a file; the file's VARIANTS table names its architectures
+FAMILIES = ("lenet",)
+
+
+def names():
+    """Name every architecture that `build` knows.
+
+    Returns:
+        List of names.
+
+    Example:
+
+    >>> names()
+    ['lenet5', 'lenet5_modern']
+    """
+    return list(_variants())
+
+
+def build(name, **options):
+    """Build an architecture by name.
+
+    Args:
+        name: One of `names()`.
+        **options: Options of its family: `classes`, `input_shape`, its parts.
+
+    Returns:
+        `keras.Model`.
+
+    Raises:
+        ValueError: If the name or an option is unknown.
+
+    Example:
+
+    >>> build("lenet5_modern", classes=4).output_shape
+    (None, 4)
+    """
+    builder, _ = choose("architecture", name, _variants())
+    return builder(name, **options)
+
+
+def summary(name):
+    """Describe an architecture in one line.
+
+    Args:
+        name: One of `names()`.
+
+    Returns:
+        The line.
+
+    Raises:
+        ValueError: If the name is unknown.
+
+    Example:
+
+    >>> summary("lenet5_modern")
+    'LeNet-5 as built today: full C3, max-pooling, ReLU, softmax'
+    """
+    _, variant = choose("architecture", name, _variants())
+    return variant.summary
+
+
+def _variants():
+    """Map each name to its family's builder and its row in the family's table."""
+    found = {}
+    for family in FAMILIES:
+        module = importlib.import_module(f".{family}", __package__)
+        rows = module.VARIANTS.items()
+        found |= {name: (getattr(module, family), row) for name, row in rows}
+    return found
