@@ -67,4 +67,8 @@ class MaximumAPosteriori(keras.losses.Loss):
         return every - right
 
     def get_config(self):
-        return {**super().get_config(), "rubbish_penalty": self.rubbish_penalty}
+        return {
+            **super().get_config(),
+            "rubbish_penalty": self.rubbish_penalty,
+            "dtype": self.dtype,
+        }

@@ -21,9 +21,9 @@ def choose(kind, name, choices):
 
     Example:
 
-    >>> choose("part", "grup", {"group": 1, "batch": 2})
+    >>> choose("norm", "grup", {"group": 1, "batch": 2})
     Traceback (most recent call last):
-    ValueError: there is no part 'grup'; did you mean 'group'? Choose one of group, batch.
+    ValueError: there is no norm 'grup'; did you mean 'group'? Choose one of group, ...
     """
     if name in choices:
         return choices[name] if isinstance(choices, Mapping) else name

@@ -2,7 +2,9 @@
 
     kerasmith train lenet5_digits
 
-PROMISE_HERE
+Promise: at least 98.0 % of the test images right as the mean of 5 seeds, in under two
+minutes of training on two processor cores. Measured: 99.40 % (99.67, 99.33, 99.00,
+99.33 and 99.67 for the seeds 0 to 4).
 """
 
 import keras
@@ -37,7 +39,11 @@ RECIPE = Recipe(
     summary="LeNet-5 of 1998 on scikit-learn's handwritten digits, offline",
     data="digits",
     model="lenet5",
-    promise=Promise(test_accuracy=0.98, minutes=2, measured="PROMISE"),
+    promise=Promise(
+        test_accuracy=0.98,
+        minutes=2,
+        measured="0.9940, mean of the seeds 0 to 4 (0.9900 to 0.9967)",
+    ),
     input_shape=(32, 32, 1),
     scale=(INK - BACKGROUND) / 255,
     offset=BACKGROUND,

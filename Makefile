@@ -1,0 +1,56 @@
+# Each command makes .venv when it is missing; Python 3.11 or newer and make are all
+# that has to be there before.
+PYTHON ?= python3
+TORCH ?= 0
+BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+SOURCES := __init__.py layers callbacks zoo scripts tests
+
+# what pytest runs on JAX and PyTorch too: conformance and mathematics
+EVERYWHERE := tests/conformance $(wildcard tests/test_*mathematics*.py)
+
+.PHONY: help train test lint bench clean
+help:
+	@echo "make train   train LeNet-5 on handwritten digits, offline: runs/lenet5_digits"
+	@echo "make test    everything that CI runs; with TORCH=1 on PyTorch too"
+	@echo "make lint    format, lint and types"
+	@echo "make bench   measure ours against Keras' own: docs/benchmarks.md"
+
+.venv/.made:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kerasmith needs Python 3.11 or newer; name one with make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/.train: .venv/.made pyproject.toml constraints.txt
+	$(PIP) -e .
+	touch $@
+
+.venv/.test: .venv/.made pyproject.toml constraints.txt
+	$(PIP) -e ".[dev,jax,export]"
+	touch $@ .venv/.train
+
+.venv/.torch: .venv/.test
+	$(PIP) torch
+	touch $@
+
+train: .venv/.train
+	$(BIN)/kerasmith train lenet5_digits
+
+lint: .venv/.test
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/pyright --warnings
+
+test: lint
+	KERAS_BACKEND=tensorflow $(BIN)/pytest -n 2
+	KERAS_BACKEND=jax $(BIN)/pytest -n 2 $(EVERYWHERE)
+ifeq ($(TORCH),1)
+	$(MAKE) .venv/.torch
+	KERAS_BACKEND=torch $(BIN)/pytest $(EVERYWHERE)
+endif
+
+bench: .venv/.test
+	$(BIN)/kerasmith bench
+
+clean:
+	rm -rf .venv build dist *.egg-info

@@ -1,0 +1,27 @@
+"""What every test starts from: one backend, one seed, float32."""
+
+import os
+import pathlib
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+# JAX translates each operation of each shape anew, in every process: let them share
+CACHE = pathlib.Path(__file__).parents[1] / ".pytest_cache" / "jax"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _the_same_start():
+    """Seed everything, and put back the dtype policy that a test has changed."""
+    import keras
+
+    policy = keras.config.dtype_policy()
+    keras.utils.set_random_seed(1998)
+    yield
+    keras.config.set_dtype_policy(policy)

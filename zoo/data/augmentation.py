@@ -1,0 +1,173 @@
+"""Augmentation that follows from seed, epoch and batch alone."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from .order import derive
+
+
+class DerivedSeeds(keras.random.SeedGenerator):
+    """Hand a layer one seed after the other, derived from a tensor.
+
+    A generator of Keras counts in a variable, so what it hands out depends on all
+    that was drawn before. This one has no variable: the same tensor, the same seeds.
+
+    Args:
+        seed: Two `int32` values; may be a tensor inside `tf.data`.
+
+    Example:
+
+    >>> one, other = (DerivedSeeds(tf.constant([3, 0])) for _ in range(2))
+    >>> bool((one.next() == other.next()).numpy().all())
+    True
+    """
+
+    def __init__(self, seed):
+        # the base class would make the variable
+        self.seed, self.draws = seed, 0
+
+    def next(self, ordered=True):
+        """Give the next seed."""
+        self.draws += 1
+        return derive(self.seed, self.draws)
+
+
+class Augmentation:
+    """Run Keras layers on batches inside `tf.data`, reproducibly, on every backend.
+
+    Keras' image layers take their random numbers from a given seed and run in
+    parallel. Layers that have randomness of their own (`RandAugment`,
+    `RandomColorJitter`, `GaussianNoise`, a model) run one batch after the other,
+    their seed variables set anew for each; on JAX and PyTorch they leave TensorFlow
+    for that, which is slow. The `seed` that a layer was made with does not matter.
+
+    Args:
+        layers: Layers from images to images of the same shape.
+        input_shape: Shape of one image.
+        value_range: Lowest and highest value of the images.
+
+    Raises:
+        TypeError: If something in the list is not a Keras layer.
+        ValueError: If a layer changes the shape, mixes labels, expects pixel values
+            of quite another range, or is `AugMix`, which inside `tf.data` repeats
+            the operations of its first batch.
+
+    Example:
+
+    >>> turn = Augmentation([keras.layers.RandomRotation(0.1)], (8, 8, 1), (0.0, 1.0))
+    >>> images, seed = tf.ones((3, 8, 8, 1)), tf.constant([0, 1])
+    >>> bool((turn(images, seed) == turn(images, seed)).numpy().all())
+    True
+    """
+
+    def __init__(self, layers, input_shape, value_range):
+        if isinstance(layers, keras.Layer) or not isinstance(layers, (list, tuple)):
+            raise TypeError(
+                f"augment needs a list of Keras layers, received {layers!r}."
+            )
+        self.images = tf.TensorSpec((None, *input_shape), tf.float32)
+        for layer in layers:
+            _check_layer(layer, value_range)
+        self.steps = [self._step(layer) for layer in layers]
+        self.parallel = all(parallel for _, parallel in self.steps)
+
+    def __call__(self, images, seed):
+        for position, (step, _) in enumerate(self.steps):
+            images = step(images, derive(seed, position))
+        return images
+
+    def _step(self, layer):
+        """Trace a layer; give its function and whether it may run in parallel."""
+        if not layer.built:
+            layer.build(self.images.shape)
+        # layers made of layers do not hand the seed on
+        nested = any(isinstance(part, keras.Layer) for part in vars(layer).values())
+        if hasattr(layer, "get_random_transformation") and not nested:
+            step = self._trace(layer, _seeded(layer))
+            # one that heeds the seed touches no variable
+            if not step.graph.variables:
+                return step, True
+        return self._trace(layer, _reseeded(layer, self.images)), False
+
+    def _trace(self, layer, step):
+        step = tf.function(step, autograph=False)
+        step = step.get_concrete_function(self.images, tf.TensorSpec((2,), tf.int32))
+        _check_output(layer, self.images, step.structured_outputs)
+        return step
+
+
+def _seeded(layer):
+    """Run an image layer of Keras in TensorFlow with seeds of ours."""
+
+    def step(images, seed):
+        layer.backend.set_backend("tensorflow")
+        try:
+            transformation = layer.get_random_transformation(
+                images, training=True, seed=DerivedSeeds(seed)
+            )
+            images = layer.transform_images(images, transformation, training=True)
+        finally:
+            layer.backend.reset()
+        return tf.cast(images, tf.float32)
+
+    return step
+
+
+def _reseeded(layer, spec):
+    """Run any layer, setting its seed variables before."""
+    weights = {id(variable) for variable in layer.weights}
+    states = [state for state in layer.variables if id(state) not in weights]
+
+    def call(images, seeds):
+        for state, seed in zip(states, seeds, strict=True):
+            state.assign(seed)
+        return layer(images, training=True)
+
+    def elsewhere(images, *seeds):
+        outputs = call(images, seeds)
+        return np.asarray(keras.ops.convert_to_numpy(outputs), "float32")
+
+    def step(images, seed):
+        seeds = [derive(seed, number) for number in range(len(states))]
+        if keras.config.backend() == "tensorflow":
+            return tf.cast(call(images, seeds), tf.float32)
+        outputs = tf.numpy_function(elsewhere, [images, *seeds], tf.float32)
+        return tf.ensure_shape(outputs, spec.shape)
+
+    return step
+
+
+def _check_layer(layer, value_range):
+    if not isinstance(layer, keras.Layer):
+        raise TypeError(f"augment needs a list of Keras layers, received {layer!r}.")
+    name = type(layer).__name__
+    if isinstance(layer, (keras.layers.MixUp, keras.layers.CutMix)):
+        raise ValueError(
+            f"{name} mixes labels too, and these pipelines give whole labels: mix "
+            "inside the training step instead."
+        )
+    if isinstance(layer, keras.layers.AugMix):
+        raise ValueError(
+            "AugMix chooses its operations once, when a pipeline is built, and repeats "
+            "them on every batch: use RandAugment instead."
+        )
+    wanted = getattr(layer, "value_range", None)
+    if wanted is None:
+        return
+    ratio = (wanted[1] - wanted[0]) / max(value_range[1] - value_range[0], 1e-12)
+    if not 0.25 < ratio < 4:
+        low, high = (round(float(value), 4) for value in value_range)
+        raise ValueError(
+            f"{name} expects pixel values in {tuple(wanted)}, but the preprocessing "
+            f"gives values in ({low}, {high}): pass {name} value_range=({low}, {high})."
+        )
+
+
+def _check_output(layer, images, outputs):
+    if tuple(outputs.shape[1:]) != tuple(images.shape[1:]):
+        raise ValueError(
+            f"augment changes images of shape {tuple(images.shape[1:])} into "
+            f"{tuple(outputs.shape[1:])} ({type(layer).__name__}); the model would "
+            "see another size when it is tested. Resize in preprocess instead."
+        )

@@ -1,0 +1,21 @@
+"""What surrounds a model: training runs, cards, reports, export."""
+
+from .card import Card, card
+from .export import ExportMismatch, export
+from .finished import export_run, predict_files, tell
+from .parity import load_saved, predict_images
+from .run import Run, train
+
+__all__ = [
+    "Card",
+    "ExportMismatch",
+    "Run",
+    "card",
+    "export",
+    "export_run",
+    "load_saved",
+    "predict_files",
+    "predict_images",
+    "tell",
+    "train",
+]

@@ -1,0 +1,354 @@
+"""One training run: from a recipe to a folder with all that came of it."""
+
+import dataclasses
+import json
+import pathlib
+import platform
+import shutil
+import sys
+import time
+from typing import Any
+
+import keras
+import numpy as np
+
+from ...callbacks import HistoryLog, KeepBest, Resume
+from ...callbacks.files import replacing, write_text
+from .. import data as datasets
+from .. import recipes, registry
+from .export import export
+from .judge import judge, read_history, write_findings, write_results
+
+PACKAGES = ("kerasmith", "keras", "tensorflow", "jax", "torch", "numpy", "sklearn")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A finished training run.
+
+    Args:
+        folder: Where its files lie.
+        results: Test accuracy and loss, epochs, seconds, the promise.
+
+    Example:
+
+    >>> Run(pathlib.Path("runs/mine"), {"test_accuracy": 0.99}).results
+    {'test_accuracy': 0.99}
+    """
+
+    folder: pathlib.Path
+    results: dict[str, Any]
+
+
+def train(recipe, out=None, *, resume=False, verbose="auto"):
+    """Train a recipe, judge it on the test images, export it and leave a report.
+
+    The same seed on the same machine gives the same weights, bit for bit: the
+    global seeds are set, and TensorFlow is told to compute deterministically.
+
+    Args:
+        recipe: `Recipe`, or what `recipes.get` takes.
+        out: Folder of the run; `runs/<name>`, or `runs/<name>-2` and so on if that
+            is taken.
+        resume: Whether to carry on with the run in `out`, or with the newest
+            unfinished one of that name, from its last finished epoch.
+        verbose: As for `fit`.
+
+    Returns:
+        `Run`; its folder holds config.json, history.csv, model.keras, saved_model/,
+        curves.png, confusion.png, mistakes.png, report.html, results.json and
+        tensorboard/.
+
+    Raises:
+        ValueError: If the recipe, the data or the folder cannot serve.
+        OSError: If something cannot be read or written.
+        KeyboardInterrupt: If it was interrupted, after the best model so far was
+            written.
+        ExportMismatch: If the exported model does not answer like the trained one.
+
+    Example:
+
+    >>> import tempfile
+    >>> from kerasmith import zoo
+    >>> recipe = zoo.recipes.get("lenet5_digits")
+    >>> recipe = zoo.recipes.with_settings(recipe, {"epochs": 1})
+    >>> run = zoo.train(recipe, tempfile.mkdtemp() + "/run", verbose=0)
+    >>> (run.folder / "report.html").exists()
+    True
+    """
+    recipe = recipes.get(recipe) if isinstance(recipe, (str, pathlib.Path)) else recipe
+    folder = _choose_folder(recipe, out, resume)
+    if resume and (folder / "results.json").exists():
+        return Run(folder, json.loads((folder / "results.json").read_text()))
+    _seed(recipe)
+    data = load_data(recipe)
+    model = build_model(recipe, data)
+    datasets.check(data, model)
+    write_text(folder / "config.json", json.dumps(_config(recipe, data), indent=2))
+    seconds, best = fit(recipe, model, data, folder, verbose)
+    with replacing(folder / "model.keras") as beside:
+        model.save(beside)
+    return _finish(recipe, model, data, folder, seconds, best)
+
+
+def build_model(recipe, data):
+    """Build and compile the model of a recipe for its data.
+
+    Args:
+        recipe: `Recipe`.
+        data: `Data`, which knows the classes and the batches an epoch.
+
+    Returns:
+        Compiled model.
+
+    Raises:
+        ValueError: If an option is unknown.
+
+    Example:
+
+    >>> recipe = recipes.get("lenet5_digits")
+    >>> build_model(recipe, load_data(recipe)).output_shape
+    (None, 10)
+    """
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(recipe.precision)
+    try:
+        model = registry.build(
+            recipe.model,
+            classes=data.description.classes,
+            input_shape=recipe.input_shape,
+            **recipe.options,
+        )
+    finally:
+        keras.config.set_dtype_policy(policy)
+    rate = recipe.learning_rate
+    if recipe.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, recipe.epochs * data.steps)
+    optimizer = keras.optimizers.get(
+        {"class_name": recipe.optimizer, "config": {"learning_rate": rate}}
+    )
+    steps = 1 if keras.config.backend() == "torch" else recipe.steps_per_execution
+    model.compile(
+        optimizer,
+        keras.losses.get(recipe.loss),
+        metrics=["accuracy"],
+        steps_per_execution=steps,
+    )
+    return model
+
+
+def fit(recipe, model, data, folder, verbose="auto"):
+    """Train a model with all that keeps a run from losing its work.
+
+    Args:
+        recipe: `Recipe`.
+        model: Its compiled model; it ends with its best weights.
+        data: Its `Data`.
+        folder: Where history, logs and states go. A state found there is resumed.
+        verbose: As for `fit`.
+
+    Returns:
+        Seconds of training, those before an interruption included, and the
+        `KeepBest` that knows the best epoch.
+
+    Raises:
+        KeyboardInterrupt: If it was interrupted, after the best model so far was
+            written to `model.keras`.
+
+    Example:
+
+    >>> import tempfile
+    >>> recipe = dataclasses.replace(recipes.get("lenet5_digits"), epochs=1)
+    >>> data = load_data(recipe)
+    >>> model = build_model(recipe, data)
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> seconds, best = fit(recipe, model, data, folder, verbose=0)
+    >>> best.best_epoch
+    0
+    """
+    best = KeepBest(folder / "training" / "best.weights.h5", recipe.monitor)
+    log = HistoryLog(folder / "history.csv")
+    resume = Resume(folder / "training" / "states", (best, log))
+    began = time.perf_counter()
+    try:
+        model.fit(
+            data.train,
+            validation_data=data.dev,
+            epochs=recipe.epochs,
+            initial_epoch=resume.epoch,
+            shuffle=False,  # the data shuffles itself, by seed and epoch
+            verbose=verbose,
+            callbacks=[
+                keras.callbacks.LambdaCallback(
+                    on_epoch_begin=lambda epoch, logs: data.seek(epoch)
+                ),
+                *recipe.callbacks(),
+                keras.callbacks.TensorBoard(
+                    folder / "tensorboard", write_graph=False, profile_batch=0
+                ),
+                best,
+                log,
+                resume,
+            ],
+        )
+    except KeyboardInterrupt:
+        _keep_best_model(recipe, data, best, folder)
+        raise
+    earlier = sum(row["seconds"] for row in log.rows[: resume.epoch])
+    return earlier + time.perf_counter() - began, best
+
+
+def _finish(recipe, model, data, folder, seconds, best):
+    """Judge, export and report; `results.json` comes last: all is there."""
+    verdict = judge(model, data.test, keras.losses.get(recipe.loss))
+    history = read_history(folder / "history.csv")
+    promise = dataclasses.asdict(recipe.promise)
+    as_named = dataclasses.replace(recipes.get(recipe.name), seed=recipe.seed)
+    results = {
+        "test_accuracy": verdict.accuracy,
+        "test_loss": verdict.loss,
+        "epochs": len(history["loss"]),
+        "best_epoch": best.best_epoch + 1,
+        "seconds": round(seconds, 1),
+        "promise": {**promise, "applies": recipe == as_named},
+    }
+    description = data.description
+    export(
+        model,
+        folder,
+        labels=description.labels,
+        preprocess=data.preprocess,
+        samples=real_images(data),
+    )
+    config = recipes.read_config(folder / "config.json")
+    write_findings(folder, model, verdict, history, description, config, results)
+    write_results(folder, results)
+    shutil.rmtree(folder / "training")
+    return Run(folder, results)
+
+
+def real_images(data, count=64):
+    """Take raw test images to compare an exported model with.
+
+    Args:
+        data: `Data`.
+        count: How many at the most.
+
+    Returns:
+        `uint8` array of shape `(images, height, width, channels)`; images of
+        several sizes are resized to the model's.
+
+    Example:
+
+    >>> real_images(load_data(recipes.get("lenet5_digits"))).shape
+    (64, 8, 8, 1)
+    """
+    images = [np.asarray(image) for image, _ in data.raw("test").take(count)]
+    if len({image.shape for image in images}) > 1:
+        height, width, _ = data.description.input_shape
+        resize = keras.layers.Resizing(height, width, antialias=True)
+        images = [np.asarray(resize(image)).round().astype("uint8") for image in images]
+    return np.stack(images)
+
+
+def _keep_best_model(recipe, data, best, folder):
+    """Write the best model so far, freshly built: fit may have left it half changed."""
+    model = build_model(recipe, data)
+    if best.restore(model):
+        with replacing(folder / "model.keras") as beside:
+            model.save(beside)
+
+
+def _choose_folder(recipe, out, resume):
+    registry.summary(recipe.model)  # an unknown one is an error before any file
+    if resume:
+        folder = pathlib.Path(out) if out else _newest_unfinished(recipe)
+        _check_same(recipe, folder)
+        return folder
+    folder = pathlib.Path(out or f"runs/{recipe.name}")
+    number = 1
+    while (folder / "config.json").exists() or folder.is_file():
+        if out:
+            raise ValueError(
+                f"{folder} already holds a run: choose another folder, or resume it."
+            )
+        number += 1
+        folder = pathlib.Path(f"runs/{recipe.name}-{number}")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _newest_unfinished(recipe):
+    found = [
+        path.parent
+        for path in pathlib.Path("runs").glob(f"{recipe.name}*/config.json")
+        if not (path.parent / "results.json").exists()
+    ]
+    if not found:
+        raise ValueError(f"runs/ holds no unfinished run of {recipe.name} to resume.")
+    return max(found, key=lambda path: (path / "config.json").stat().st_mtime)
+
+
+def _check_same(recipe, folder):
+    """Refuse to carry on with a run that was started with other settings."""
+    stored = recipes.read_config(folder / "config.json")["recipe"]
+    wanted = json.loads(json.dumps(recipes.to_config(recipe)))
+    differing = [name for name in wanted if wanted[name] != stored.get(name)]
+    if differing:
+        told = ", ".join(
+            f"{name} was {stored.get(name)!r} and is {wanted[name]!r}"
+            for name in differing
+        )
+        raise ValueError(
+            f"the run in {folder} cannot be resumed with other settings: {told}."
+        )
+
+
+def _seed(recipe):
+    keras.utils.set_random_seed(recipe.seed)
+    if keras.config.backend() == "tensorflow":
+        import tensorflow
+
+        tensorflow.config.experimental.enable_op_determinism()
+
+
+def load_data(recipe):
+    """Load the data of a recipe, shaped and scaled for its model.
+
+    Args:
+        recipe: `Recipe`.
+
+    Returns:
+        `Data`.
+
+    Raises:
+        ValueError: If there is no such data set.
+
+    Example:
+
+    >>> load_data(recipes.get("lenet5_digits")).description.classes
+    10
+    """
+    return datasets.load(
+        recipe.data,
+        input_shape=recipe.input_shape,
+        batch_size=recipe.batch_size,
+        seed=recipe.seed,
+        preprocess=datasets.preprocessing(
+            recipe.input_shape, recipe.scale, recipe.offset
+        ),
+        augment=recipe.augment() if recipe.augment else None,
+    )
+
+
+def _config(recipe, data):
+    """Gather everything needed to repeat the run."""
+    loaded = {name: sys.modules[name] for name in PACKAGES if name in sys.modules}
+    versions = {name: module.__version__ for name, module in loaded.items()}
+    return {
+        "recipe": recipes.to_config(recipe),
+        "data": data.description.to_dict(),
+        "backend": keras.config.backend(),
+        "machine": platform.machine(),
+        "versions": {"python": platform.python_version(), **versions},
+    }
