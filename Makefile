@@ -27,6 +27,7 @@ help:
 
 .venv/.test: .venv/.made pyproject.toml constraints.txt
 	$(PIP) -e ".[dev,jax,export]"
+	mkdir -p .venv/typings && ln -sfn ../.. .venv/typings/kerasmith
 	touch $@ .venv/.train
 
 .venv/.torch: .venv/.test

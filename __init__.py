@@ -9,6 +9,10 @@ it is first touched.
 """
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from . import callbacks, layers, zoo
 
 __version__ = "0.1.0"
 __all__ = ["callbacks", "layers", "zoo"]

@@ -169,7 +169,9 @@ def test_training_ends_with_the_weights_of_the_best_epoch(tmp_path):
     model = make_model()
     seen = []
     watch = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: seen.append((logs["loss"], model.get_weights()))
+        on_epoch_end=lambda epoch, logs: seen.append(
+            (logs["loss"], model.get_weights())
+        )
     )
     model.optimizer.learning_rate = 2.0  # so large that it gets worse again
     best = callbacks.KeepBest(tmp_path / "best.weights.h5", "loss")

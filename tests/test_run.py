@@ -233,8 +233,8 @@ def test_a_full_disk_is_told_and_leaves_no_half_file(tmp_path, capsys):
         "from kerasmith import zoo; zoo.data.load('digits'); "
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)); "
-        "arguments = ['train', 'lenet5_digits', '--epochs', '1', '--out', sys.argv[1]]; "
-        "sys.exit(main(arguments))"
+        "command = ['train', 'lenet5_digits', '--epochs', '1', '--out', sys.argv[1]]; "
+        "sys.exit(main(command))"
     )
     folder = tmp_path / "run"
     done = subprocess.run(

@@ -6,6 +6,7 @@
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
 from .lenet import lenet
 from .parts import Parts
@@ -24,6 +25,10 @@ __all__ = [
     "tools",
     "train",
 ]
+
+if TYPE_CHECKING:
+    from . import data, recipes, tools
+    from .tools import card, export, train
 
 _ROOMS = ("data", "recipes", "tools")
 _TOOLS = ("card", "export", "train")

@@ -1,10 +1,11 @@
 """Names that people type, and what to say when they are wrong."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
-def choose(kind, name, choices):
+def choose(kind: str, name: Any, choices: Mapping[str, Any] | Sequence[str]) -> Any:
     """Give `choices[name]`, or say which name was probably meant.
 
     Args:

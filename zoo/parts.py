@@ -76,11 +76,11 @@ class Parts:
     (None, 8, 8, 4)
     """
 
-    norm: LayerFactory | str | None = None
+    norm: Any = None  # whatever came, a callable or None from here on
     activation: Any = "relu"
-    dropout: LayerFactory | str | None = None
+    dropout: Any = None
     drop_path: float = 0.0
-    attention: LayerFactory | str | None = None
+    attention: Any = None
     kernel_initializer: Any = "glorot_uniform"
     kernel_regularizer: Any = None
     kernel_constraint: Any = None
@@ -289,7 +289,7 @@ def _set(parts, name, value):
     object.__setattr__(parts, name, value)
 
 
-def _factory(kind, part):
+def _factory(kind, part) -> Any:
     if part is None or part == "none":
         return None
     if isinstance(part, str):

@@ -1,6 +1,6 @@
 """Run by `test_fresh_process.py`: turn `all.keras` of a folder into a SavedModel.
 
-    KERAS_BACKEND=tensorflow python fresh_export.py FOLDER
+KERAS_BACKEND=tensorflow python fresh_export.py FOLDER
 """
 
 import pathlib

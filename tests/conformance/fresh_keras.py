@@ -1,6 +1,6 @@
 """Run by `test_fresh_process.py`: load the models of a folder and let them answer.
 
-    python fresh_keras.py FOLDER
+python fresh_keras.py FOLDER
 """
 
 import json

@@ -35,7 +35,9 @@ def model():
     rows = ROWS
     if keras.backend.backend() == "jax":
         # JAX has no gradient of a convolution of unknown size, and Keras exports it
-        rows = {name: dataclasses.replace(row, unknown=()) for name, row in rows.items()}
+        rows = {
+            name: dataclasses.replace(row, unknown=()) for name, row in rows.items()
+        }
     model = join(rows)
     # no zeros and ones that could as well be made anew
     for weight in model.trainable_weights:

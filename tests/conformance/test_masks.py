@@ -67,7 +67,9 @@ def test_what_a_consumed_mask_hides_changes_nothing(row):
     inputs, mask = padded(row)
     layer, mask = row.built(), mask[..., None]
     results = [
-        keras.ops.convert_to_numpy(layer(np.where(mask, inputs, padding), mask=mask[..., 0]))
+        keras.ops.convert_to_numpy(
+            layer(np.where(mask, inputs, padding), mask=mask[..., 0])
+        )
         for padding in (np.float32(0), np.float32(9))
     ]
     np.testing.assert_allclose(results[1], results[0], 1e-5, 1e-6)

@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from .order import derive
+from .python_calls import call_python
 
 
 class DerivedSeeds(keras.random.SeedGenerator):
@@ -132,10 +133,15 @@ def _reseeded(layer, spec):
         seeds = [derive(seed, number) for number in range(len(states))]
         if keras.config.backend() == "tensorflow":
             return tf.cast(call(images, seeds), tf.float32)
-        outputs = tf.numpy_function(elsewhere, [images, *seeds], tf.float32)
+        inputs = [images, *seeds]
+        outputs = call_python(elsewhere, inputs, tf.float32, instead=_unchanged)
         return tf.ensure_shape(outputs, spec.shape)
 
     return step
+
+
+def _unchanged(images, *seeds):
+    return images
 
 
 def _check_layer(layer, value_range):

@@ -150,7 +150,8 @@ def with_settings(recipe, settings):
     ValueError: there is no setting 'learning_rte'; did you mean 'learning_rate'? ...
     """
     parts = [field.name for field in dataclasses.fields(Parts)]
-    fields, options = {}, dict(recipe.options)
+    fields: dict[str, Any] = {}
+    options = dict(recipe.options)
     for name, value in settings.items():
         choose("setting", name, [*SETTINGS, "augment", *parts])
         value = _parse(value)
@@ -264,7 +265,7 @@ def optimizers():
     )
 
 
-def _parse(value):
+def _parse(value) -> Any:
     if not isinstance(value, str):
         return value
     try:

@@ -137,7 +137,7 @@ def build_model(recipe, data):
     return model
 
 
-def fit(recipe, model, data, folder, verbose="auto"):
+def fit(recipe, model, data, folder, verbose: str | int = "auto"):
     """Train a model with all that keeps a run from losing its work.
 
     Args:
