@@ -57,14 +57,14 @@ class Resume(keras.callbacks.Callback):
     def __init__(self, folder, callbacks=(), *, every=1):
         super().__init__()
         if every < 1:
-            raise ValueError(f"Resume needs every to be 1 or more, received {every}.")
+            raise ValueError(f"Resume needs every >= 1, received {every}.")
         self.folder, self.every = pathlib.Path(folder), every
         self.callbacks = tuple(callbacks)
         for callback in self.callbacks:
             if not (hasattr(callback, "get_state") and hasattr(callback, "set_state")):
                 raise TypeError(
-                    f"Resume cannot keep the state of {type(callback).__name__}: it has "
-                    "no get_state and set_state."
+                    f"Resume cannot keep the state of {type(callback).__name__}: it "
+                    "has no get_state and set_state."
                 )
         self.state, self.arrays = newest_state(self.folder)
         self.epoch = self.state["epoch"] if self.state else 0
@@ -195,8 +195,8 @@ def restore_variables(model, descriptions, arrays):
     variables = variables_of(model)
     if len(variables) != len(descriptions):
         raise ValueError(
-            f"the state to resume has {len(descriptions)} variables, but this model and "
-            f"optimizer have {len(variables)}: it is of another model."
+            f"the state to resume has {len(descriptions)} variables, but this model "
+            f"and optimizer have {len(variables)}: it is of another model."
         )
     for variable, saved in zip(variables, descriptions, strict=True):
         if describe(variable) != saved:

@@ -148,7 +148,8 @@ LOSSES = {
     ),
 }
 
-# how to build a callback that keeps its files in a folder
+# how to build a callback that keeps its files in a folder; one without `get_state` and
+# `set_state` gives a reason below
 CALLBACKS = {
     "history_log": lambda folder, **keywords: callbacks.HistoryLog(
         folder / "history.csv", **keywords
@@ -160,6 +161,8 @@ CALLBACKS = {
         folder / "states", **keywords
     ),
 }
+
+WITHOUT_STATE = {"resume": "its state is what it writes to its folder"}
 
 # every row that computes: all that is asked of a layer can be asked of a model, and
 # an activation or an initialiser is asked inside a layer of Keras
