@@ -91,8 +91,8 @@ def main(argv=None):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         return arguments.run(arguments) or 0
-    except KeyboardInterrupt:
-        return complain("interrupted", INTERRUPTED)
+    except KeyboardInterrupt as problem:
+        return complain(str(problem) or "interrupted", INTERRUPTED)
     except Exception as problem:
         if arguments.traceback or not is_expected(problem):
             traceback.print_exc()

@@ -48,14 +48,14 @@ def run(arguments):
     """
     from kerasmith import zoo
 
-    if arguments.top < 1:
-        raise ValueError(f"--top needs to be 1 or more, received {arguments.top}.")
+    top = arguments.top
+    if top < 1:
+        raise ValueError(f"--top needs to be 1 or more, received {top}.")
     for answer in zoo.tools.predict_files(arguments.folder, arguments.files):
-        ranked = sorted(answer["probabilities"].items(), key=lambda pair: -pair[1])
         if arguments.json:
             line = json.dumps(answer)
         else:
-            named = "  ".join(f"{name} {p:.1%}" for name, p in ranked[: arguments.top])
+            named = "  ".join(f"{name} {p:.1%}" for name, p in answer["ranking"][:top])
             line = f"{answer['file']}: {named}"
         sys.stdout.write(line + "\n")
     return 0

@@ -383,7 +383,7 @@ def test_the_card_is_data():
     result = card(model)
     row = Row("d", "Dense", (None, 4), 24, 24, 20, 16)
     assert result == Card("m", (None, 5), (None, 4), (row,))
-    data = result.to_dict()
+    data: dict[str, Any] = result.to_dict()
     assert json.loads(json.dumps(data)) == data
     assert data["rows"][0]["output_shape"] == [None, 4]
     assert (data["parameters"], data["multiply_accumulates"]) == (24, 20)

@@ -115,6 +115,14 @@ def test_padding_the_same_counts_its_zeros(kind, length, stride, dilation):
     assert number(same) == number(valid)
 
 
+def test_a_declared_count_holds_for_each_image_of_a_folded_batch():
+    layer = ConnectionTableConv2D([(0, 1), (1,)], 3)
+    once, images = call(layer, (7, 9, 2)), keras.Input((5, 7, 9, 2))
+    folded = layer(ops.reshape(images, (-1, 7, 9, 2)))
+    often = keras.Model(images, ops.reshape(folded, (-1, 5, 5, 7, 2)))
+    assert number(often) == 5 * number(once) == 5 * (5 * 7) * (3 * 9)
+
+
 def test_causal_padding_counts_its_zeros():
     assert number(call(layers.Conv1D(4, 3, padding="causal"), (10, 2))) == 10 * 4 * 6
 
@@ -313,4 +321,5 @@ def test_a_layer_over_time_counts_by_the_step():
             call(layers.TimeDistributed(layer), (5, *shape)),
         )
         assert number(often) == 5 * number(once)
+        assert card(often).activation_bytes == 5 * card(once).activation_bytes
         assert card(often).rows[-1].output_shape == (None, 5, 3)

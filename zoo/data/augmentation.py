@@ -134,7 +134,7 @@ def _reseeded(layer, spec):
         if keras.config.backend() == "tensorflow":
             return tf.cast(call(images, seeds), tf.float32)
         inputs = [images, *seeds]
-        outputs = call_python(elsewhere, inputs, tf.float32, instead=_unchanged)
+        outputs = call_python(elsewhere, inputs, tf.float32, _unchanged, parallel=False)
         return tf.ensure_shape(outputs, spec.shape)
 
     return step

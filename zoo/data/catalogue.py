@@ -224,9 +224,10 @@ def read_split(builder, instruction, channels):
             shuffle_files=False,
         )
         if seed is not None:
-            # in this function's graph alone: the order must not follow from
-            # whatever global seed the program has set
-            tf.random.set_seed(1)
+            if not tf.executing_eagerly():
+                # in this function's graph alone: the order must not follow from
+                # whatever global seed the program has set
+                tf.random.set_seed(1)
             examples = examples.shuffle(
                 min(window, max(1, info.num_examples)),
                 seed=tf.cast(seed[0], tf.int64) * 2**31 + tf.cast(seed[1], tf.int64),

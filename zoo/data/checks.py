@@ -1,5 +1,6 @@
 """A look at the data before the first step, when a mistake is still cheap."""
 
+import math
 import warnings
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from .dataset import SPLITS, Data
 
 LOOKED_AT = 2000  # examples of each split of a set that is not in memory
+_CHUNK = 2048  # examples of a set in memory that are looked at together
 
 
 def check(data, model=None, *, classes=None, input_shape=None):
@@ -190,13 +192,12 @@ def _shape_of(model, attribute):
 
 def _batches(data, split=None):
     """Give `(images, labels, whether nothing was left out)` batch by batch."""
+    limit = LOOKED_AT
     if isinstance(data, Data):
-        if data.held:
-            yield (*data.arrays(split), True)
-            return
-        data = data.batches(split)
+        limit = math.inf if data.held else LOOKED_AT
+        data = data.batches(split).rebatch(_CHUNK) if data.held else data.batches(split)
     if hasattr(data, "as_numpy_iterator"):
-        yield from _first_batches(data)
+        yield from _first_batches(data, limit)
         return
     if not isinstance(data, (tuple, list)) or len(data) != 2:
         raise TypeError(
@@ -207,7 +208,7 @@ def _batches(data, split=None):
     yield images, labels, True
 
 
-def _first_batches(dataset):
+def _first_batches(dataset, limit):
     count, length = 0, int(dataset.cardinality())
     for number, batch in enumerate(dataset.as_numpy_iterator(), 1):
         if not isinstance(batch, tuple) or len(batch) < 2:
@@ -217,7 +218,7 @@ def _first_batches(dataset):
             )
         images, labels = batch[:2]
         count += len(labels)
-        enough = count >= LOOKED_AT
+        enough = count >= limit
         yield images, labels, not enough or number == length
         if enough:
             return

@@ -169,13 +169,7 @@ def assemble(splits, description, preprocess, batch_size, seed, augment=None):
     augmentation = None
     if augment:
         augmentation = Augmentation(augment, shape, value_range(preprocess, shape[2]))
-    size = sum(split.count for split in splits.values()) * float(np.prod(shape)) * 4
-    held = {}
-    if size <= pipeline.HELD_BYTES:
-        held = {
-            name: pipeline.hold(split, preprocess, shape)
-            for name, split in splits.items()
-        }
+    held = _hold(splits, preprocess, shape)
     ordered = {
         name: pipeline.in_order(split, held.get(name), preprocess, batch_size)
         for name, split in splits.items()
@@ -202,6 +196,18 @@ def assemble(splits, description, preprocess, batch_size, seed, augment=None):
         _counter=counter,
         _ordered=ordered,
     )
+
+
+def _hold(splits, preprocess, shape):
+    """Take a set into memory where it fits."""
+    from . import pipeline
+
+    images = sum(split.count for split in splits.values())
+    if images * float(np.prod(shape)) * 4 > pipeline.HELD_BYTES:
+        return {}
+    return {
+        name: pipeline.hold(split, preprocess, shape) for name, split in splits.items()
+    }
 
 
 def _check_split(split):

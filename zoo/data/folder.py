@@ -153,7 +153,7 @@ def read_files(files, channels):
         return np.zeros((1, 1, channels), "uint8")
 
     def one(row):
-        image = call_python(decode, [row], tf.uint8, instead=nothing)
+        image = call_python(decode, [row], tf.uint8, nothing, parallel=True)
         return tf.ensure_shape(image, (None, None, channels)), labels[row]
 
     def read(seed=None):

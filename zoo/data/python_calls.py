@@ -22,7 +22,7 @@ _last = float("-inf")
 _ending = False
 
 
-def call_python(function, inputs, dtype, instead):
+def call_python(function, inputs, dtype, instead, *, parallel):
     """Call a function on arrays from inside `tf.data`.
 
     Args:
@@ -31,6 +31,8 @@ def call_python(function, inputs, dtype, instead):
         dtype: Dtype of the output.
         instead: Gives, from the same arrays, what stands for the output while the
             interpreter ends; nobody will see it.
+        parallel: Whether several calls may run at once. TensorFlow makes use of it
+            unasked, so a function that keeps a state meanwhile needs `False`.
 
     Returns:
         Tensor of unknown shape.
@@ -38,14 +40,15 @@ def call_python(function, inputs, dtype, instead):
     Example:
 
     >>> numbers = tf.data.Dataset.range(3)
-    >>> double = lambda n: call_python(lambda a: a * 2, [n], tf.int64, lambda a: a)
-    >>> [int(n) for n in numbers.map(double)]
+    >>> double = {"function": lambda a: a * 2, "instead": lambda a: a}
+    >>> doubled = numbers.map(
+    ...     lambda n: call_python(inputs=[n], dtype=tf.int64, parallel=True, **double)
+    ... )
+    >>> [int(n) for n in doubled]
     [0, 2, 4]
     """
-    # stateless: may run in parallel where operations are deterministic too
-    return tf.numpy_function(
-        functools.partial(_guarded, function, instead), inputs, dtype, stateful=False
-    )
+    function = functools.partial(_guarded, function, instead)
+    return tf.numpy_function(function, inputs, dtype, stateful=not parallel)
 
 
 def _guarded(function, instead, *arrays):

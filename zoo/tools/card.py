@@ -95,7 +95,8 @@ class Card:
     def to_dict(self):
         """Give everything, totals included, as data that JSON can hold."""
         totals = {name: getattr(self, name) for name in _TOTALS}
-        return _jsonable({**dataclasses.asdict(self), **totals})
+        data = {**dataclasses.asdict(self), **totals}
+        return {name: _jsonable(value) for name, value in data.items()}
 
     def __str__(self):
         """Give the table and the totals as text."""

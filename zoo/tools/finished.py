@@ -2,6 +2,8 @@
 
 import pathlib
 
+import numpy as np
+
 from .. import data as datasets
 from .. import recipes
 from .export import export
@@ -91,8 +93,8 @@ def predict_files(folder, files):
         files: Paths of images, of any size and mode.
 
     Returns:
-        List with a dictionary an image: `file`, `label`, and `probabilities`, which
-        maps every label to its probability.
+        List with a dictionary an image: `file`, and `ranking`, the pairs of every
+        label and its probability, the most likely first.
 
     Raises:
         FileNotFoundError: If the run, its SavedModel or an image is not there.
@@ -112,8 +114,7 @@ def predict_files(folder, files):
     return [
         {
             "file": str(path),
-            "label": labels[row.argmax()],
-            "probabilities": dict(zip(labels, row.tolist(), strict=True)),
+            "ranking": [(labels[i], float(row[i])) for i in np.argsort(-row)],
         }
         for path, row in zip(files, rows, strict=True)
     ]

@@ -192,8 +192,8 @@ def fit(recipe, model, data, folder, verbose: str | int = "auto"):
             ],
         )
     except KeyboardInterrupt:
-        _keep_best_model(recipe, data, best, folder)
-        raise
+        told = _keep_best_model(recipe, data, best, folder)
+        raise KeyboardInterrupt(f"interrupted; {told}") from None
     earlier = sum(row["seconds"] for row in log.rows[: resume.epoch])
     return earlier + time.perf_counter() - began, best
 
@@ -254,9 +254,14 @@ def real_images(data, count=64):
 def _keep_best_model(recipe, data, best, folder):
     """Write the best model so far, freshly built: fit may have left it half changed."""
     model = build_model(recipe, data)
-    if best.restore(model):
-        with replacing(folder / "model.keras") as beside:
-            model.save(beside)
+    if not best.restore(model):
+        return "no epoch was finished, so there is no model to keep."
+    with replacing(folder / "model.keras") as beside:
+        model.save(beside)
+    return (
+        f"{folder / 'model.keras'} is the best so far, of epoch {best.best_epoch + 1}. "
+        "--resume carries on."
+    )
 
 
 def _choose_folder(recipe, out, resume):
