@@ -43,8 +43,8 @@ lint: .venv/.test
 	$(BIN)/pyright --warnings
 
 test: lint
-	KERAS_BACKEND=tensorflow $(BIN)/pytest -n 2
-	KERAS_BACKEND=jax $(BIN)/pytest -n 2 $(EVERYWHERE)
+	KERAS_BACKEND=tensorflow $(BIN)/pytest -n 2 --dist loadfile
+	KERAS_BACKEND=jax $(BIN)/pytest -n 2 --dist loadfile $(EVERYWHERE)
 ifeq ($(TORCH),1)
 	$(MAKE) .venv/.torch
 	KERAS_BACKEND=torch $(BIN)/pytest $(EVERYWHERE)

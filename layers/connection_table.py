@@ -116,17 +116,21 @@ class ConnectionTableConv2D(keras.layers.Layer):
         return [(c, f) for f, row in enumerate(self.table) for c in row]
 
     def _initialize(self, shape, dtype=None):
-        """Draw the filters of each fan-in together, so that none repeats another."""
-        by_fan_in = {}
-        for filter_, row in enumerate(self.table):
-            by_fan_in.setdefault(len(row), []).append(filter_)
-        kernels = {}
-        for fan_in, filters in by_fan_in.items():
-            drawn = self.kernel_initializer(
-                (*self.kernel_size, fan_in, len(filters)), dtype=dtype
+        """Draw each filter with its own fan-in.
+
+        An initialiser gives the same stream of numbers at every call. It is asked for
+        all filters each time, so that filter `f` of n has every n-th number from `f`
+        on, whatever the fan-in, and none repeats what another has.
+        """
+        filters = len(self.table)
+        drawn = {
+            fan_in: self.kernel_initializer(
+                (*self.kernel_size, fan_in, filters), dtype=dtype
             )
-            kernels.update({f: drawn[..., i] for i, f in enumerate(filters)})
-        return ops.concatenate([kernels[f] for f in range(len(self.table))], axis=-1)
+            for fan_in in {len(row) for row in self.table}
+        }
+        kernels = [drawn[len(row)][..., f] for f, row in enumerate(self.table)]
+        return ops.concatenate(kernels, axis=-1)
 
     def call(self, inputs):
         kernel = ops.convert_to_tensor(self.kernel)

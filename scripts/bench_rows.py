@@ -8,7 +8,7 @@ import tempfile
 
 from kerasmith.scripts.bench import Pair
 
-EPOCHS = 5
+EPOCHS = 10
 
 
 def imports():

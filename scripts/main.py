@@ -1,6 +1,7 @@
 """`kerasmith COMMAND`: train, export, predict, list, bench."""
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
@@ -90,6 +91,9 @@ def main(argv=None):
     # fails comes as an exception
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
+        with silent():
+            # brings in Keras and TensorFlow
+            importlib.import_module("kerasmith.zoo.data.order")
         return arguments.run(arguments) or 0
     except KeyboardInterrupt as problem:
         return complain(str(problem) or "interrupted", INTERRUPTED)
@@ -97,6 +101,28 @@ def main(argv=None):
         if arguments.traceback or not is_expected(problem):
             traceback.print_exc()
         return complain(one_line(problem), 2)
+
+
+@contextlib.contextmanager
+def silent():
+    """Silence the error stream, for imports that tell of themselves in C++.
+
+    Example:
+
+    >>> with silent():
+    ...     complain("nobody hears this", 0)
+    0
+    """
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def is_expected(problem):

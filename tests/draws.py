@@ -20,8 +20,10 @@ def check_variance(draws, expected):
     """Fail unless the variance over the first axis is as expected."""
     draws = np.asarray(draws, "float64")
     variance = draws.var(axis=0, ddof=1)
+    count = len(draws)
     fourth = np.mean((draws - draws.mean(axis=0)) ** 4, axis=0)
-    error = np.sqrt(np.maximum(fourth - variance**2, 0) / len(draws))
+    spread = np.maximum(fourth - variance**2 * (count - 3) / (count - 1), 0)
+    error = np.sqrt(spread / count)
     _check("variance", variance, expected, error)
 
 

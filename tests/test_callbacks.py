@@ -121,7 +121,7 @@ def test_a_torn_state_is_passed_over_with_a_warning(tmp_path):
     fit_epoch_by_epoch(make_model(), [best, log, resume], 0, 5)
     states = sorted(path.name for path in (tmp_path / "states").iterdir())
     assert states == ["epoch-00003", "epoch-00004"]
-    torn = tmp_path / "states" / "epoch-00004" / "variables.npz"
+    torn = tmp_path / "states" / "epoch-00004" / "variables.bin"
     torn.write_bytes(torn.read_bytes()[:-10])
     with pytest.warns(UserWarning, match="checksum"):
         assert callbacks.Resume(tmp_path / "states", (best, log)).epoch == 3
@@ -133,6 +133,20 @@ def test_a_state_of_another_model_is_refused(tmp_path):
     other.compile("adam", "mse")
     with pytest.raises(ValueError, match="of another model"):
         fit_epoch_by_epoch(other, [callbacks.Resume(tmp_path)], 1, 2)
+
+
+def test_forgetting_the_initial_epoch_is_told(tmp_path):
+    fit_epoch_by_epoch(make_model(), [callbacks.Resume(tmp_path)], 0, 3)
+    with pytest.raises(ValueError, match="pass initial_epoch=resume.epoch"):
+        fit_epoch_by_epoch(make_model(), [callbacks.Resume(tmp_path)], 0, 3)
+
+
+def test_a_training_begun_anew_leaves_no_state_of_the_old(tmp_path):
+    resume = callbacks.Resume(tmp_path)
+    fit_epoch_by_epoch(make_model(), [resume], 0, 5)
+    assert callbacks.Resume(tmp_path).epoch == 4
+    fit_epoch_by_epoch(make_model(), [resume], 0, 2)
+    assert callbacks.Resume(tmp_path).epoch == 1
 
 
 def test_a_state_of_other_callbacks_is_refused(tmp_path):
@@ -159,8 +173,8 @@ def test_half_precision_survives_a_state(tmp_path):
     changed = [w + 1 for w in first.get_weights()]
     first.set_weights(changed)
     resume.save(2)
-    state, arrays = resuming.newest_state(tmp_path)
-    resuming.restore_variables(second, state["variables"], arrays)
+    state, data = resuming.newest_state(tmp_path)
+    resuming.restore_variables(second, state["variables"], data)
     for found, expected in zip(second.get_weights(), changed, strict=True):
         np.testing.assert_array_equal(found, expected)
 

@@ -29,7 +29,7 @@ def choose(kind: str, name: Any, choices: Mapping[str, Any] | Sequence[str]) -> 
     if name in choices:
         return choices[name] if isinstance(choices, Mapping) else name
     near = difflib.get_close_matches(str(name), list(choices), n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    hint = f"did you mean {near[0]!r}? Choose" if near else "choose"
     raise ValueError(
-        f"there is no {kind} {name!r}; {hint}Choose one of {', '.join(choices)}."
+        f"there is no {kind} {name!r}; {hint} one of {', '.join(choices)}."
     )

@@ -102,7 +102,8 @@ def lenet(
 
     Returns:
         Functional `keras.Model` of images `(batch, *input_shape)` to logits
-        `(batch, classes)` or features `(batch, 84)`.
+        `(batch, classes)`, in float32 under every dtype policy, or features
+        `(batch, 84)`.
 
     Raises:
         ValueError: If the variant or a part is unknown, or the image too small.
@@ -131,9 +132,10 @@ def lenet(
     if not top:
         return keras.Model(image, x, name=variant)
     if chosen.original:
-        logits = layers.RadialBasis(class_codes(classes), name="logits")(x)
+        codes = class_codes(classes)
+        logits = layers.RadialBasis(codes, dtype="float32", name="logits")(x)
     else:
-        logits = part.dense(x, classes, name="logits")
+        logits = part.dense(x, classes, dtype="float32", name="logits")
     return keras.Model(image, logits, name=variant)
 
 

@@ -153,13 +153,14 @@ class Parts:
         )
         return self.finish(convolution(x), endpoint or f"{name}_activation")
 
-    def dense(self, x, units, *, name):
+    def dense(self, x, units, *, name, dtype=None):
         """Drop out, multiply by a kernel, add a bias; no activation.
 
         Args:
             x: Symbolic tensor of shape `(batch, features)`.
             units: Number of units.
             name: Name of the dense layer.
+            dtype: Its dtype policy, the global one if `None`.
 
         Returns:
             Symbolic tensor of shape `(batch, units)`.
@@ -169,7 +170,9 @@ class Parts:
         >>> Parts(dropout="dropout:0.5").dense(keras.Input((9,)), 4, name="d").shape
         (None, 4)
         """
-        dense = keras.layers.Dense(units, name=name, **self.kernel_keywords())
+        dense = keras.layers.Dense(
+            units, dtype=dtype, name=name, **self.kernel_keywords()
+        )
         return dense(self.drop(x))
 
     def finish(self, x, name):

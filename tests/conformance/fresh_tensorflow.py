@@ -9,8 +9,9 @@ import json
 import pathlib
 import sys
 
+loaded: dict = sys.modules
 for package in ("keras", "tf_keras", "kerasmith"):
-    sys.modules[package] = None  # as if it were not installed
+    loaded[package] = None  # as if it were not installed
 
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402

@@ -55,7 +55,7 @@ def _jax(function, arrays):
 
 
 def _torch(function, arrays):
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     tensors = [torch.tensor(array, requires_grad=True) for array in arrays]
     return torch.autograd.grad(function(tensors), tensors, allow_unused=True)

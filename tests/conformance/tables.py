@@ -113,7 +113,11 @@ INITIALIZERS = {
 
 # one small variant each, under the name it has in the zoo
 ARCHITECTURES = {
-    "lenet5": Row(lambda: zoo.build("lenet5", classes=7), (3, 32, 32, 1)),
+    "lenet5": Row(
+        lambda: zoo.build("lenet5", classes=7, input_shape=(None, None, 1)),
+        (3, 32, 33, 1),
+        unknown=(1, 2),
+    ),
     "lenet5_modern": Row(
         lambda: zoo.build("lenet5_modern", classes=3, input_shape=(34, 37, 2)),
         (3, 34, 37, 2),

@@ -39,12 +39,25 @@ def test_the_symbolic_shape_leaves_open_only_what_is_unknown(row):
         assert size == found or (size is None and row.unknown)
 
 
+@every({name: row for name, row in ROWS.items() if row.unknown})
+def test_sizes_that_need_not_be_known_may_be_any(row):
+    layer, symbolic = row.built(), row.symbolic()
+    model = keras.Model(symbolic, layer(symbolic))
+    for more in (0, 3):
+        shape = [n + more * (axis in row.unknown) for axis, n in enumerate(row.shape)]
+        inputs = np.ones(shape, "float32")
+        assert tuple(model(inputs).shape) == tuple(layer.compute_output_shape(shape))
+
+
 @every_policy
 @every(ROWS)
 def test_the_result_has_the_compute_dtype(row, policy):
+    """A model's logits have float32: a softmax needs more digits than half has."""
     layer = row.built(policy)
+    model = isinstance(layer, keras.Model)
+    expected = "float32" if model else layer.compute_dtype
     for result in (layer(row.inputs()), layer(row.symbolic())):
-        assert dtype_of(result) == layer.compute_dtype
+        assert dtype_of(result) == expected
 
 
 @every_policy

@@ -50,6 +50,10 @@ def expected(model):
     return numbers(model(inputs_of(ROWS), training=False))
 
 
+def save_arrays(path, arrays):
+    np.savez(path, allow_pickle=False, **arrays)
+
+
 def save_losses(folder):
     """Save a model compiled with each loss."""
     for name, row in LOSSES.items():
@@ -69,10 +73,9 @@ def keras_answers(model, tmp_path_factory):
     save_losses(folder)
     inputs = {name: row.inputs() for name, row in ROWS.items()}
     predictions = {name: row.predictions for name, row in LOSSES.items()}
-    np.savez(folder / "inputs.npz", **inputs, **predictions)
-    np.savez(
-        folder / "labels.npz", **{name: row.labels for name, row in LOSSES.items()}
-    )
+    save_arrays(folder / "inputs.npz", inputs | predictions)
+    labels = {name: row.labels for name, row in LOSSES.items()}
+    save_arrays(folder / "labels.npz", labels)
     run("fresh_keras.py", folder)
     return json.loads((folder / "keras.json").read_text())
 
@@ -81,7 +84,7 @@ def keras_answers(model, tmp_path_factory):
 def tensorflow_answers(model, tmp_path_factory):
     """Give what plain TensorFlow says, running all rows from one SavedModel."""
     folder = tmp_path_factory.mktemp("tensorflow")
-    np.savez(folder / "all.npz", **inputs_of(ROWS))
+    save_arrays(folder / "all.npz", inputs_of(ROWS))
     if keras.backend.backend() == "torch":
         # Keras writes no SavedModel from PyTorch: the way out leads over TensorFlow
         model.save(folder / "all.keras")

@@ -13,6 +13,7 @@ CONTROL = {
 }
 PASSED = {name: row for name, row in ROWS.items() if row.mask == "passed"}
 CONSUMED = {name: row for name, row in ROWS.items() if row.mask == "consumed"} | CONTROL
+every_mode = pytest.mark.parametrize("training", [False, True], ids=["test", "train"])
 
 
 class MaskSeen(keras.layers.Layer):
@@ -35,8 +36,9 @@ def padded(row):
     return inputs, np.any(inputs != 0, axis=-1)
 
 
+@every_mode
 @every(LAYERS | CONTROL)
-def test_a_mask_goes_where_the_table_says(row):
+def test_a_mask_goes_where_the_table_says(row, training):
     inputs, mask = padded(row)
     layer, after = row.built(), MaskSeen()
     refused = row.mask == "refused"
@@ -45,20 +47,21 @@ def test_a_mask_goes_where_the_table_says(row):
         if refused
         else contextlib.nullcontext()
     ):
-        after(layer(keras.layers.Masking()(inputs)))
+        after(layer(keras.layers.Masking()(inputs), training=training))
     if row.mask == "passed":
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(after.seen), mask)
     else:
         assert after.seen is None
 
 
+@every_mode
 @every(PASSED)
-def test_a_mask_passed_on_passes_a_graph_too(row):
+def test_a_mask_passed_on_passes_a_graph_too(row, training):
     inputs, mask = padded(row)
     after = MaskSeen()
     symbolic = row.symbolic()
-    outputs = after(row.built()(keras.layers.Masking()(symbolic)))
-    keras.Model(symbolic, outputs)(inputs)
+    outputs = row.built()(keras.layers.Masking()(symbolic))
+    keras.Model(symbolic, after(outputs))(inputs, training=training)
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(after.seen), mask)
 
 

@@ -1,0 +1,108 @@
+"""Everything public is asked something: in a table here, or in a file of its own."""
+
+import importlib
+import pathlib
+import re
+import tomllib
+import types
+
+import pytest
+from conformance.tables import ACTIVATIONS, CALLBACKS, INITIALIZERS, LAYERS, LOSSES
+
+ROOT = pathlib.Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PACKAGES = PROJECT["tool"]["setuptools"]["packages"]
+
+# public names that fit no table: the file that asks them, and how, where not by name
+ASKED_ELSEWHERE = {
+    "kerasmith.zoo.Parts": "tests/test_parts.py",
+    "kerasmith.zoo.build": "tests/conformance/test_architectures.py",
+    "kerasmith.zoo.card": "tests/test_card.py",
+    "kerasmith.zoo.export": "tests/test_export.py",
+    "kerasmith.zoo.lenet": "tests/test_lenet_mathematics.py",
+    "kerasmith.zoo.names": "tests/conformance/test_architectures.py",
+    "kerasmith.zoo.summary": "tests/conformance/test_architectures.py",
+    "kerasmith.zoo.train": "tests/test_run.py",
+    "kerasmith.zoo.data.Data": "tests/test_data_checks.py",
+    "kerasmith.zoo.data.Description": "tests/test_data_checks.py",
+    "kerasmith.zoo.data.check": "tests/test_data_checks.py",
+    "kerasmith.zoo.data.load": "tests/test_data.py",
+    "kerasmith.zoo.data.names": "tests/test_command_line.py: by `list`",
+    "kerasmith.zoo.data.preprocessing": "tests/test_data_loading.py",
+    "kerasmith.zoo.data.read_image": "tests/test_data_folder.py",
+    "kerasmith.zoo.recipes.Promise": "tests/test_recipes.py: every recipe has one",
+    "kerasmith.zoo.recipes.Recipe": "tests/test_recipes.py: every recipe is one",
+    "kerasmith.zoo.recipes.from_config": "tests/test_recipes.py: by `get`",
+    "kerasmith.zoo.recipes.get": "tests/test_recipes.py",
+    "kerasmith.zoo.recipes.names": "tests/test_recipes.py",
+    "kerasmith.zoo.recipes.read_config": "tests/test_recipes.py: by `get`",
+    "kerasmith.zoo.recipes.to_config": "tests/test_recipes.py",
+    "kerasmith.zoo.recipes.with_settings": "tests/test_recipes.py",
+    "kerasmith.zoo.tools.Card": "tests/test_card.py",
+    "kerasmith.zoo.tools.ExportMismatch": "tests/test_export.py",
+    "kerasmith.zoo.tools.Run": "tests/test_run.py: `train` gives one",
+    "kerasmith.zoo.tools.export_run": "tests/test_command_line.py: by `export`",
+    "kerasmith.zoo.tools.load_saved": "tests/test_export.py",
+    "kerasmith.zoo.tools.predict_files": "tests/test_run.py",
+    "kerasmith.zoo.tools.predict_images": "tests/test_export.py",
+    "kerasmith.zoo.tools.tell": "tests/test_run.py",
+}
+
+
+def public_things():
+    """Map the full name of everything public to the thing itself."""
+    found = {}
+    for package in PACKAGES:
+        module = importlib.import_module(package)
+        for name in getattr(module, "__all__", ()):
+            found[f"{package}.{name}"] = getattr(module, name)
+    return found
+
+
+@pytest.fixture(scope="module")
+def in_tables(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("names")
+    things = {
+        *ACTIVATIONS.values(),
+        *(type(row.build()) for row in LAYERS.values()),
+        *(type(row.build()) for row in LOSSES.values()),
+        *(type(build()) for build in INITIALIZERS.values()),
+        *(type(build(folder)) for build in CALLBACKS.values()),
+    }
+    return {id(thing) for thing in things}
+
+
+def test_every_public_name_is_asked_something(in_tables):
+    things = public_things()
+    asked = in_tables | {id(things.get(name)) for name in ASKED_ELSEWHERE}
+    forgotten = [
+        name
+        for name, thing in things.items()
+        if not isinstance(thing, types.ModuleType) and id(thing) not in asked
+    ]
+    assert not forgotten, (
+        f"{forgotten} are public, but nothing asks them anything: give each a row in "
+        "tests/conformance/tables.py, or tests of its own and an entry in "
+        "ASKED_ELSEWHERE"
+    )
+
+
+@pytest.mark.parametrize("name", list(ASKED_ELSEWHERE))
+def test_what_is_asked_elsewhere_is_asked_there(name):
+    assert name in public_things(), f"{name} is not public any more: take it out"
+    file, _, how = ASKED_ELSEWHERE[name].partition(": ")
+    text = (ROOT / file).read_text()
+    assert how or re.search(rf"\b{name.rpartition('.')[2]}\b", text)
+
+
+def test_what_a_package_offers_is_there_and_in_order():
+    for package in PACKAGES:
+        module = importlib.import_module(package)
+        names = getattr(module, "__all__", [])
+        assert sorted(names) == names, f"{package}.__all__ is not sorted"
+        assert set(names) <= set(dir(module)), f"dir({package}) hides public names"
+
+
+def test_the_public_rooms_are_packages():
+    for name, thing in public_things().items():
+        assert not isinstance(thing, types.ModuleType) or name in PACKAGES
