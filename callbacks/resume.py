@@ -91,22 +91,21 @@ class Resume(keras.callbacks.Callback):
             return
         self.begun = True
         if self.state is not None:
-            self._restore_callbacks(epoch)
+            self._restore_callbacks(self.state["callbacks"], epoch)
+            self.state = self.data = None
         for path in self.folder.glob("epoch-*"):
             if path.name > state_name(epoch):  # of a training that this one replaces
                 shutil.rmtree(path)
 
-    def _restore_callbacks(self, epoch):
+    def _restore_callbacks(self, entries, epoch):
         if epoch != self.epoch:
             raise ValueError(
                 f"the state in {self.folder} comes before epoch {self.epoch}, but fit "
                 f"began at {epoch}: pass initial_epoch=resume.epoch to fit, or take an "
                 "empty folder to begin anew."
             )
-        entries = self.state["callbacks"]
         for callback, entry in zip(self.callbacks, entries, strict=True):
             callback.set_state(entry["state"])
-        self.state = self.data = None
 
     def save(self, epoch):
         """Write the state before an epoch, and drop all but the two newest.
