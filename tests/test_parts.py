@@ -18,7 +18,7 @@ def test_every_part_finds_its_place():
     model = zoo.lenet(
         "lenet5_modern",
         norm=partial(keras.layers.GroupNormalization, 2),
-        activation=keras.layers.PReLU,
+        activation=partial(keras.layers.PReLU, shared_axes=None),
         dropout="dropout:0.25",
         attention=lambda: keras.layers.Rescaling(2.0),
         kernel_initializer="he_normal",
@@ -30,12 +30,27 @@ def test_every_part_finds_its_place():
     assert found.count("PReLU") == 4
     assert found.count("Rescaling") == 2
     assert found.count("Dropout") == 2
-    assert model.get_layer("dropout").rate == 0.25
+    assert model.get_layer("logits_dropout").rate == 0.25
     kernel = model.get_layer("c3")
     assert isinstance(kernel.kernel_initializer, keras.initializers.HeNormal)
     assert kernel.kernel_regularizer.l2 == pytest.approx(0.001)
     assert isinstance(kernel.kernel_constraint, keras.constraints.UnitNorm)
     assert len(model.losses) == 5
+
+
+def test_layers_have_the_same_names_in_every_process():
+    """Weights are matched by name, and Keras counts its own names up."""
+    parts = {
+        "norm": "batch",
+        "dropout": "dropout:0.5",
+        "activation": keras.layers.PReLU,
+    }
+    first, second = (zoo.lenet("lenet5_modern", **parts) for _ in range(2))
+    names = [layer.name for layer in first.layers]
+    assert names == [layer.name for layer in second.layers]
+    assert {"c1_norm", "stem", "f6_dropout", "features", "logits"} <= set(names)
+    paths = [weight.path for weight in first.weights]
+    assert paths == [weight.path for weight in second.weights]
 
 
 def test_no_bias_stands_before_a_norm():
@@ -86,6 +101,16 @@ def test_a_residual_branch_is_dropped_at_its_rate():
 def test_a_layer_in_place_of_a_callable_is_refused():
     with pytest.raises(TypeError, match="callable without arguments"):
         Parts(norm=keras.layers.BatchNormalization())
+
+
+def test_an_activation_with_weights_is_not_shared():
+    with pytest.raises(TypeError, match="Pass its class"):
+        zoo.lenet(activation=keras.layers.PReLU())
+
+
+def test_a_part_that_makes_no_layer_is_told():
+    with pytest.raises(TypeError, match="c1_norm made 3, which is no Keras layer"):
+        zoo.lenet(norm=lambda: 3)
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0])

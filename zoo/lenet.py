@@ -173,7 +173,7 @@ def _c3(part, x, original):
     convolution = layers.ConnectionTableConv2D(
         C3_TABLE, 5, use_bias=part.norm is None, name="c3", **part.kernel_keywords()
     )
-    return part.finish(convolution(x), "c3_activation")
+    return part.finish(convolution(x), "c3")
 
 
 def _check_size(variant, classes, input_shape):

@@ -56,7 +56,7 @@ class Parts:
 
     Args:
         norm: Normalisation behind a convolution, before its activation.
-        activation: Name, function, or layer class.
+        activation: Name, function, or layer class (also a `partial` of one).
         dropout: Dropout before a dense layer.
         drop_path: Rate at which residual branches are dropped, in [0, 1).
         attention: Layer on the output of a stage.
@@ -151,7 +151,7 @@ class Parts:
             name=name,
             **self.kernel_keywords(),
         )
-        return self.finish(convolution(x), endpoint or f"{name}_activation")
+        return self.finish(convolution(x), name, endpoint)
 
     def dense(self, x, units, *, name, dtype=None):
         """Drop out, multiply by a kernel, add a bias; no activation.
@@ -173,14 +173,15 @@ class Parts:
         dense = keras.layers.Dense(
             units, dtype=dtype, name=name, **self.kernel_keywords()
         )
-        return dense(self.drop(x))
+        return dense(self.drop(x, f"{name}_dropout"))
 
-    def finish(self, x, name):
+    def finish(self, x, name, endpoint=None):
         """Normalise, then activate.
 
         Args:
             x: Symbolic tensor.
-            name: Name of the activation layer.
+            name: Name of the layer before, from which the others' are made.
+            endpoint: Name of the activation, where other code looks for it.
 
         Returns:
             Symbolic tensor of the same shape.
@@ -190,7 +191,8 @@ class Parts:
         >>> Parts(norm="batch").finish(keras.Input((9, 7, 3)), "end").shape
         (None, 9, 7, 3)
         """
-        return self.activate(self.norm()(x) if self.norm else x, name)
+        x = _apply(self.norm, x, f"{name}_norm")
+        return self.activate(x, endpoint or f"{name}_activation")
 
     def activate(self, x, name):
         """Apply the activation in a layer of its own.
@@ -207,25 +209,26 @@ class Parts:
         >>> Parts(activation=keras.layers.PReLU).activate(keras.Input((9,)), "a").shape
         (None, 9)
         """
-        if isinstance(self.activation, type):
-            return self.activation(name=name)(x)
+        if _makes_layers(self.activation):
+            return _apply(self.activation, x, name)
         return keras.layers.Activation(self.activation, name=name)(x)
 
-    def drop(self, x):
+    def drop(self, x, name):
         """Drop out, where there is a dropout part.
 
         Args:
             x: Symbolic tensor.
+            name: Name of the layer.
 
         Returns:
             Symbolic tensor of the same shape.
 
         Example:
 
-        >>> Parts(dropout="dropout:0.5").drop(keras.Input((9,))).shape
+        >>> Parts(dropout="dropout:0.5").drop(keras.Input((9,)), "drop").shape
         (None, 9)
         """
-        return self.dropout()(x) if self.dropout else x
+        return _apply(self.dropout, x, name)
 
     def attend(self, x, endpoint):
         """Apply attention, where there is such a part, and name the stage's output.
@@ -242,7 +245,7 @@ class Parts:
         >>> Parts().attend(keras.Input((9, 7, 3)), "stage1").shape
         (None, 9, 7, 3)
         """
-        x = self.attention()(x) if self.attention else x
+        x = _apply(self.attention, x, f"{endpoint}_attention")
         return keras.layers.Identity(name=endpoint)(x)
 
     def residual(self, shortcut, branch, rate, name):
@@ -290,6 +293,28 @@ class Parts:
 
 def _set(parts, name, value):
     object.__setattr__(parts, name, value)
+
+
+def _apply(factory, x, name):
+    """Apply a new layer; its name is ours, so that it is the same in every process."""
+    if factory is None:
+        return x
+    layer = factory()
+    if not isinstance(layer, keras.layers.Layer):
+        raise TypeError(f"the part for {name} made {layer!r}, which is no Keras layer.")
+    layer.name = name
+    return layer(x)
+
+
+def _makes_layers(activation):
+    """Tell a layer class, or a partial of one, from a function on tensors."""
+    if isinstance(activation, keras.layers.Layer):
+        raise TypeError(
+            f"activation needs a name, a function or a layer class, received the layer "
+            f"{activation!r}, which every place would share. Pass its class."
+        )
+    kind = getattr(activation, "func", activation)
+    return isinstance(kind, type) and issubclass(kind, keras.layers.Layer)
 
 
 def _factory(kind, part) -> Any:
