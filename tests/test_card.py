@@ -6,33 +6,12 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from card_models import call, number, ones
 from keras import layers, ops
 
 from kerasmith.zoo.tools.card import Card, Row, card
 
 STEPS, FEATURES, UNITS = 7, 3, 5
-
-
-def ones(shape):
-    return np.ones(shape, "float32")
-
-
-def call(layer, *shapes, **kwargs):
-    """Give a model of one layer."""
-    inputs = [keras.Input(shape) for shape in shapes]
-    outputs = layer(*inputs, **kwargs)
-    return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs)
-
-
-def number(model, **kwargs):
-    """Give the multiply-accumulates of a model in which all is counted."""
-    result = card(model, **kwargs)
-    assert result.uncounted == ()
-    assert result.parameters == model.count_params()
-    return result.multiply_accumulates
-
-
-# --- graphs --------------------------------------------------------------------------
 
 
 def test_a_shared_layer_counts_each_call_and_its_weights_once():

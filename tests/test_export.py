@@ -10,14 +10,24 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+from export_models import (
+    ALL,
+    LABELS,
+    Drift,
+    answer,
+    everything_in,
+    flat,
+    images,
+    numbers,
+    on_tensorflow,
+    softmax,
+    tiny,
+)
 from keras import layers
 
 from kerasmith import zoo
 from kerasmith.layers import (
-    ConnectionTableConv2D,
     RadialBasis,
-    Subsampling2D,
-    scaled_tanh,
 )
 from kerasmith.zoo.tools import (
     ExportMismatch,
@@ -29,55 +39,6 @@ from kerasmith.zoo.tools import (
 )
 
 exporting = importlib.import_module("kerasmith.zoo.tools.export")
-
-ALL = ("saved_model", "onnx", "litert")
-LABELS = ["nought", "ein Zweier", "trois à la fois"]
-on_tensorflow = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow",
-    reason="other backends convert in a second process, which this cannot reach into",
-)
-
-
-def tiny(last=None):
-    """A network of every custom layer, with running statistics that are no start."""
-    image = keras.Input((14, 12, 1))
-    x = layers.Conv2D(3, 3, activation="gelu")(image)
-    norm = layers.BatchNormalization()
-    x = layers.Dropout(0.5)(norm(x))
-    x = ConnectionTableConv2D([(0, 1), (1, 2)], 3, activation=scaled_tanh)(x)
-    x = layers.Flatten()(Subsampling2D(2)(x))
-    x = layers.Dense(8)(x)
-    codes = np.random.default_rng(3).choice([-1.0, 1.0], (3, 8))
-    statistics = ([1.0, 1.2, 0.8], [0.0, 0.1, -0.1], [0.3, -0.2, 0.1], [0.5, 2.0, 1.5])
-    norm.set_weights([np.array(row) for row in statistics])
-    return keras.Model(image, (last or RadialBasis(codes))(x))
-
-
-def flat(*last, shape=(4, 4, 1)):
-    return keras.Sequential([keras.Input(shape), layers.Flatten(), *last])
-
-
-def images(*shape, seed=5):
-    return np.random.default_rng(seed).integers(0, 256, shape, "uint8")
-
-
-def numbers(tensor):
-    return np.asarray(keras.ops.convert_to_numpy(tensor))
-
-
-def softmax(logits):
-    powers = np.exp(logits - logits.max(-1, keepdims=True))
-    return powers / powers.sum(-1, keepdims=True)
-
-
-def answer(model, pixels, size=(14, 12)):
-    """The probabilities, by another road than that of the export."""
-    resized = keras.ops.image.resize(pixels.astype("float32"), size)
-    return softmax(numbers(model(numbers(resized) / 255)))
-
-
-def everything_in(folder):
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
 
 @pytest.fixture(scope="module")
@@ -248,17 +209,6 @@ def test_half_precision_leaves_in_every_format(policy, tmp_path):
     assert model.layers[1].compute_dtype == policy.removeprefix("mixed_")
     for one, other in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
-
-
-class Drift(layers.Layer):
-    """Answers otherwise each time that Python runs it: what an export must notice."""
-
-    calls = 0
-
-    def call(self, inputs):
-        Drift.calls += 1
-        drift = np.arange(3, dtype="float32") * 0.1 * Drift.calls
-        return inputs + keras.ops.convert_to_tensor(drift)
 
 
 @on_tensorflow
@@ -434,62 +384,3 @@ def test_a_full_disk_says_so_and_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="onnx cannot be written: .*No space left"):
         export(flat(layers.Dense(3)), tmp_path / "out", ["saved_model", "onnx"])
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("unsafe", [False, True])
-def test_a_file_with_code_is_refused_in_one_line(unsafe, tmp_path):
-    path = tmp_path / "model.keras"
-    flat(layers.Lambda(lambda x: x * 2, output_shape=(16,))).save(path)
-    if unsafe:
-        keras.config.enable_unsafe_deserialization()
-    try:
-        with pytest.raises(ValueError, match="carries a Lambda with Python code") as e:
-            serving.load_model(path)
-    finally:
-        keras.utils.clear_session()  # deserialisation is safe again
-    assert "\n" not in str(e.value)
-
-
-def test_half_a_file_and_no_file_are_clear_errors(tmp_path):
-    path = tmp_path / "model.keras"
-    flat(layers.Dense(3)).save(path)
-    whole = path.read_bytes()
-    assert serving.load_model(path).count_params() == 51
-    path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match="is cut short or no .keras file"):
-        serving.load_model(path)
-    with pytest.raises(FileNotFoundError, match="there is no file"):
-        serving.load_model(tmp_path / "none.keras")
-
-
-def test_a_class_that_was_not_imported_is_one_line(tmp_path):
-    path = tmp_path / "model.keras"
-    flat(layers.Dense(3), Drift()).save(path)
-    with pytest.raises(ValueError, match="Could not locate class 'Drift'") as e:
-        serving.load_model(path)
-    assert "\n" not in str(e.value) and len(str(e.value)) < 500
-
-
-def test_the_other_process_is_told_the_modules_it_needs(tmp_path):
-    tiny().save(tmp_path / "tiny.keras")
-    assert exporting._modules(tmp_path / "tiny.keras") == {
-        "kerasmith.layers.activations",
-        "kerasmith.layers.connection_table",
-        "kerasmith.layers.radial_basis",
-        "kerasmith.layers.subsampling",
-    }
-
-
-def test_a_class_of_the_program_itself_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(Drift, "__module__", "__main__")
-    flat(layers.Dense(3), Drift()).save(tmp_path / "model.keras")
-    with pytest.raises(ValueError, match="'Drift' of the program itself"):
-        exporting._modules(tmp_path / "model.keras")
-
-
-def test_errors_of_the_other_process_come_back(tmp_path, monkeypatch):
-    """On any backend, the road that JAX and PyTorch take."""
-    monkeypatch.setattr(exporting, "_modules", lambda path: {"kerasmith.nowhere"})
-    service = serving.Service(flat(layers.Dense(3)), (), tuple(LABELS), True)
-    with pytest.raises(ValueError, match="needs the module 'kerasmith.nowhere'"):
-        exporting._convert_elsewhere(service, {"saved_model": str(tmp_path / "out")})

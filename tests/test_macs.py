@@ -1,14 +1,14 @@
 """Counts of multiply-accumulates against counts made on another road.
 
 Linear layers are counted by themselves: with every weight and every input 1, each
-product adds 1, so the sum of the outputs is the number of multiply-accumulates.
-"""
+product adds 1, so the sum of the outputs is the number of multiply-accumulates."""
 
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+from card_models import call, number, ones
 from keras import layers, ops
 
 from kerasmith.layers import ConnectionTableConv2D
@@ -17,28 +17,6 @@ from kerasmith.zoo.tools.card import card
 tensorflow_only = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="JAX takes 10 s to build each"
 )
-
-
-def ones(shape):
-    return np.ones(shape, "float32")
-
-
-def call(layer, *shapes, **kwargs):
-    """Give a model of one layer."""
-    inputs = [keras.Input(shape) for shape in shapes]
-    outputs = layer(*inputs, **kwargs)
-    return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs)
-
-
-def number(model, **kwargs):
-    """Give the multiply-accumulates of a model in which all is counted."""
-    result = card(model, **kwargs)
-    assert result.uncounted == ()
-    assert result.parameters == model.count_params()
-    return result.multiply_accumulates
-
-
-# --- published numbers ---------------------------------------------------------------
 
 
 @tensorflow_only
@@ -75,6 +53,7 @@ def test_lenet_with_a_full_third_layer_counts_416_520():
 
 
 # --- linear layers count themselves --------------------------------------------------
+
 
 LINEAR = [
     (layers.Dense(4), (5, 7)),
@@ -153,7 +132,10 @@ def test_channels_may_come_first():
 
 # --- operations ----------------------------------------------------------------------
 
+
 AXES: Any = [[1, 2], [1, 0]]
+
+
 OPERATIONS = [
     (lambda a: ops.matmul(a, ones((7, 3))), [(5, 7)]),
     (lambda a, b: ops.matmul(a, b), [(2, 5, 7), (2, 7, 3)]),
@@ -258,7 +240,10 @@ def test_grouped_query_attention_has_fewer_key_heads():
 
 # --- recurrence ----------------------------------------------------------------------
 
+
 STEPS, FEATURES, UNITS = 7, 3, 5
+
+
 GATES = [(layers.SimpleRNN, 1), (layers.GRU, 3), (layers.LSTM, 4)]
 
 
