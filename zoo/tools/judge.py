@@ -152,17 +152,12 @@ def write_findings(folder, model, verdict, history, description, config, results
             most=SHOWN_MISTAKES,
         ),
     }
-    promise = results["promise"]
-    rows = [
-        ("test accuracy", results["test_accuracy"], ">=", promise["test_accuracy"]),
-        ("training seconds", results["seconds"], "<=", promise["minutes"] * 60),
-    ]
     facts = ("test_accuracy", "test_loss", "epochs", "best_epoch", "seconds")
     return write_report(
         folder / "report.html",
         title=f"{config['recipe']['model']} on {description.name}",
         facts={name.replace("_", " "): results[name] for name in facts},
-        promise=rows if promise["applies"] else (),
+        promise=_promise_rows(results),
         history=curves,
         matrix=matrix,
         labels=labels,
@@ -171,6 +166,15 @@ def write_findings(folder, model, verdict, history, description, config, results
         description=description,
         config=config,
     )
+
+
+def _promise_rows(results):
+    promise = results["promise"]
+    rows = [
+        ("test accuracy", results["test_accuracy"], ">=", promise["test_accuracy"]),
+        ("training seconds", results["seconds"], "<=", promise["minutes"] * 60),
+    ]
+    return rows if promise["applies"] else ()
 
 
 def read_history(path):

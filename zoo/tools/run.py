@@ -168,7 +168,9 @@ def fit(recipe, model, data, folder, verbose: str | int = "auto"):
     """
     best = KeepBest(folder / "training" / "best.weights.h5", recipe.monitor)
     log = HistoryLog(folder / "history.csv")
-    resume = Resume(folder / "training" / "states", (best, log))
+    more = recipe.callbacks()
+    stateful = [callback for callback in more if hasattr(callback, "get_state")]
+    resume = Resume(folder / "training" / "states", (best, log, *stateful))
     began = time.perf_counter()
     try:
         model.fit(
@@ -182,7 +184,7 @@ def fit(recipe, model, data, folder, verbose: str | int = "auto"):
                 keras.callbacks.LambdaCallback(
                     on_epoch_begin=lambda epoch, logs: data.seek(epoch)
                 ),
-                *recipe.callbacks(),
+                *more,
                 keras.callbacks.TensorBoard(
                     folder / "tensorboard", write_graph=False, profile_batch=0
                 ),
