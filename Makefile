@@ -6,8 +6,8 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := __init__.py layers callbacks zoo scripts tests
 
-# what pytest runs on JAX and PyTorch too: conformance and mathematics
-EVERYWHERE := tests/conformance $(wildcard tests/test_*mathematics*.py)
+# what pytest runs on JAX and PyTorch too: conformance, callbacks and mathematics
+EVERYWHERE := tests/conformance tests/test_callbacks.py $(wildcard tests/test_*mathematics*.py)
 
 .PHONY: help train test lint bench clean
 help:

@@ -20,7 +20,9 @@ class Resume(keras.callbacks.Callback):
     the callbacks named. The two newest are kept, each with a checksum: one that was
     torn or changed is passed over with a warning. Pass
     `initial_epoch=resume.epoch` to `fit`; with data whose order depends on nothing
-    but the epoch, the resumed run ends like one that was never interrupted.
+    but the epoch, the resumed run ends like one that was never interrupted. (Not so
+    on PyTorch for `Dropout` without a seed, which there draws from a generator of
+    PyTorch's own: give it one.)
 
     Args:
         folder: Where the states lie.
