@@ -54,6 +54,8 @@ def test_text_changes_fields_and_parts():
         ({"seed": -1}, "seed needs"),
         ({"learning_rate": "-1"}, "a number above 0"),
         ({"schedule": "cosin"}, "did you mean 'cosine'"),
+        ({"monitor": "val_acuracy"}, "did you mean 'val_accuracy'"),
+        ({"options": "3"}, "a JSON object of parts"),
         ({"optimizer": "adm"}, "did you mean 'adam"),
         ({"precision": "mixed_float"}, "did you mean 'mixed_float16'"),
         ({"input_shape": "32x32"}, "height, width and channels"),

@@ -186,6 +186,24 @@ def test_a_run_cut_off_and_resumed_is_the_same_run(kind, whole, tmp_path):
     assert resumed.results["test_loss"] == whole.results["test_loss"]
 
 
+def test_a_run_that_diverges_says_so(tmp_path, capsys):
+    command = [
+        "train",
+        "lenet5_digits",
+        "--epochs",
+        "1",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    # the steps are so large that float32 overflows
+    sets = ["--set", "optimizer=sgd", "--set", "learning_rate=1e30"]
+    assert main([*command, *sets, "--set", "model=lenet5_modern"]) == 2
+    told = capsys.readouterr().err
+    assert "val_loss was not finite in any epoch" in told
+    assert "Traceback" not in told
+    assert not (tmp_path / "run" / "model.keras").exists()
+
+
 def test_a_finished_run_has_nothing_left_to_resume(whole):
     before = sorted(path.stat().st_mtime for path in whole.folder.rglob("*"))
     again = zoo.train(short(), whole.folder, resume=True)

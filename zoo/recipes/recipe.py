@@ -15,6 +15,7 @@ CROSS_ENTROPY = {
     "class_name": "SparseCategoricalCrossentropy",
     "config": {"from_logits": True},
 }
+MONITORS = ("val_loss", "val_accuracy", "loss", "accuracy")
 SCHEDULES = ("constant", "cosine")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
@@ -114,6 +115,7 @@ class Recipe:
             _require(self, name, lambda v: _is_number(v) and v > 0, "a number above 0")
         _require(self, "offset", _is_number, "a number")
         choose("schedule", self.schedule, SCHEDULES)
+        choose("metric to monitor", self.monitor, MONITORS)
         choose("precision", self.precision, PRECISIONS)
         choose("optimizer", self.optimizer, optimizers())
         keras.losses.get(self.loss)
@@ -161,7 +163,7 @@ def with_settings(recipe, settings):
         elif name == "input_shape":
             fields[name] = _shape(value)
         elif name == "options":
-            options |= value
+            options |= _check_options(value)
         elif name in SETTINGS:
             fields[name] = value
         else:
@@ -287,6 +289,14 @@ def _shape(value):
             f"{value!r}."
         )
     return shape
+
+
+def _check_options(value):
+    if not isinstance(value, Mapping):
+        raise ValueError(
+            f"options needs a JSON object of parts and values, received {value!r}."
+        )
+    return value
 
 
 def _check_augment(value):

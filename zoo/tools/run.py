@@ -152,6 +152,7 @@ def fit(recipe, model, data, folder, verbose: str | int = "auto"):
         `KeepBest` that knows the best epoch.
 
     Raises:
+        ValueError: If the metric watched was not finite in any epoch.
         KeyboardInterrupt: If it was interrupted, after the best model so far was
             written to `model.keras`.
 
@@ -196,6 +197,12 @@ def fit(recipe, model, data, folder, verbose: str | int = "auto"):
     except KeyboardInterrupt:
         told = _keep_best_model(recipe, data, best, folder)
         raise KeyboardInterrupt(f"interrupted; {told}") from None
+    if best.best_epoch is None:
+        raise ValueError(
+            f"{recipe.monitor} was not finite in any epoch, so there is no model to "
+            f"keep: {folder / 'history.csv'} shows how it diverged. Train with a lower "
+            f"learning_rate than {recipe.learning_rate}."
+        )
     earlier = sum(row["seconds"] for row in log.rows[: resume.epoch])
     return earlier + time.perf_counter() - began, best
 
@@ -286,10 +293,11 @@ def _choose_folder(recipe, out, resume):
 
 
 def _newest_unfinished(recipe):
+    runs = pathlib.Path("runs")
     found = [
-        path.parent
-        for path in pathlib.Path("runs").glob(f"{recipe.name}*/config.json")
-        if not (path.parent / "results.json").exists()
+        folder
+        for folder in (runs / recipe.name, *runs.glob(f"{recipe.name}-*"))
+        if (folder / "config.json").exists() and not (folder / "results.json").exists()
     ]
     if not found:
         raise ValueError(f"runs/ holds no unfinished run of {recipe.name} to resume.")
