@@ -6,10 +6,16 @@
 Ours and the peer take turns (A B A B ...) in one process, after a round that does
 not count, so that a machine whose speed drifts slows both. The figure is the median
 over the rounds of peer's seconds divided by ours: above 1 ours is faster.
+
+Where memory is the limit, the last column tells how near ours comes to it: the time
+that a copy of the bytes takes that the mathematics must read and write, divided by
+ours.
 """
 
+import concurrent.futures
 import dataclasses
 import datetime
+import functools
 import importlib.metadata
 import os
 import pathlib
@@ -18,10 +24,14 @@ import sys
 import time
 from collections.abc import Callable
 
+import numpy as np
+
 PACKAGES = ("keras", "tensorflow", "jax", "torch")
-HEADER = """| measured | ours, s | peer, s | peer / ours | quartiles | rounds |
-|---|---|---|---|---|---|
+HEADER = """| measured | ours | peer | peer / ours | quartiles | rounds | bandwidth |
+|---|---|---|---|---|---|---|
 """
+SECONDS = "s"
+ROUNDS_NOT_TIMED = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +42,9 @@ class Pair:
         label: What is measured, and against what.
         ours: Does it our way.
         peer: Does it the peer's way.
+        bytes_moved: Bytes that the mathematics must read and write, whatever the
+            code; `None` where the memory is not the limit.
+        unit: `"s"` times the callables. With any other unit they return the number.
 
     Example:
 
@@ -42,16 +55,21 @@ class Pair:
     label: str
     ours: Callable[[], object]
     peer: Callable[[], object]
+    bytes_moved: int | None = None
+    unit: str = SECONDS
 
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """Seconds of each round of a pair.
+    """Numbers of each round of a pair.
 
     Args:
         label: What was measured.
-        ours: Our seconds, one a round.
+        ours: Our numbers, one a round.
         peer: The peer's.
+        unit: What they count.
+        shortest: Seconds that a copy of as many bytes takes, `None` where nobody
+            asked.
 
     Example:
 
@@ -62,10 +80,12 @@ class Measurement:
     label: str
     ours: list[float]
     peer: list[float]
+    unit: str = SECONDS
+    shortest: float | None = None
 
     @property
     def ratios(self):
-        """The peer's seconds divided by ours, round by round."""
+        """The peer's number divided by ours, round by round."""
         return [b / a for a, b in zip(self.ours, self.peer, strict=True)]
 
     def row(self):
@@ -77,7 +97,9 @@ class Measurement:
         Example:
 
         >>> Measurement("sleep", [1.0, 1.0, 2.0], [2.0, 3.0, 4.0]).row()
-        '| sleep | 1.000 | 3.000 | **2.00** | 2.00 to 2.50 | 3 |'
+        '| sleep | 1.00 s | 3.00 s | **2.00** | 2.00 to 2.50 | 3 | |'
+        >>> Measurement("copy", [0.002], [0.008], shortest=0.001).row()
+        '| copy | 2.00 ms | 8.00 ms | **4.00** | 4.00 to 4.00 | 1 | 50 % |'
         """
         middle = statistics.median(self.ratios)
         low, high = middle, middle
@@ -85,9 +107,21 @@ class Measurement:
             low, _, high = statistics.quantiles(self.ratios, method="inclusive")
         ours, peer = statistics.median(self.ours), statistics.median(self.peer)
         return (
-            f"| {self.label} | {ours:.3f} | {peer:.3f} | **{middle:.2f}** | "
-            f"{low:.2f} to {high:.2f} | {len(self.ours)} |"
+            f"| {self.label} | {_readable(ours, self.unit)} | "
+            f"{_readable(peer, self.unit)} | **{middle:.2f}** | {low:.2f} to "
+            f"{high:.2f} | {len(self.ours)} |{_share(self.shortest, ours)} |"
         )
+
+
+def _readable(number, unit):
+    if unit == SECONDS and number < 0.1:
+        number, unit = 1000 * number, "ms"
+    digits = 2 if number < 10 else 1 if number < 100 else 0
+    return f"{number:.{digits}f} {unit}"
+
+
+def _share(shortest, seconds):
+    return "" if shortest is None else f" {100 * shortest / seconds:.0f} %"
 
 
 def interleave(pair, rounds, clock=time.perf_counter):
@@ -95,7 +129,8 @@ def interleave(pair, rounds, clock=time.perf_counter):
 
     Args:
         pair: `Pair`.
-        rounds: Rounds that count; one before them does not.
+        rounds: Rounds that count; one before them does not. Of what is not timed,
+            three at most.
         clock: Gives the seconds.
 
     Returns:
@@ -108,14 +143,50 @@ def interleave(pair, rounds, clock=time.perf_counter):
     >>> _ = interleave(pair, 2)
     >>> "".join(calls)
     'ABABAB'
+    >>> pair = Pair("sizes", lambda: 2.0, lambda: 8.0, unit="MiB")
+    >>> interleave(pair, 9).ratios
+    [4.0, 4.0, 4.0]
     """
-    seconds = ([], [])
-    for _ in range(rounds + 1):
-        for side, work in zip(seconds, (pair.ours, pair.peer), strict=True):
+    timed = pair.unit == SECONDS
+    numbers = ([], [])
+    for _ in range(rounds + 1 if timed else min(rounds, ROUNDS_NOT_TIMED)):
+        for side, work in zip(numbers, (pair.ours, pair.peer), strict=True):
             began = clock()
-            work()
-            side.append(clock() - began)
-    return Measurement(pair.label, seconds[0][1:], seconds[1][1:])
+            result = work()
+            side.append(clock() - began if timed else result)
+    if timed:
+        numbers = [side[1:] for side in numbers]
+    moved = pair.bytes_moved
+    shortest = moved and moved / copy_bandwidth()
+    return Measurement(pair.label, *numbers, unit=pair.unit, shortest=shortest)
+
+
+@functools.cache
+def copy_bandwidth(size=2**26, rounds=9):
+    """Measure how fast all cores together copy a large array in memory.
+
+    Args:
+        size: Bytes of the array.
+        rounds: Copies that count; the median is taken.
+
+    Returns:
+        Bytes a second, those read and those written counted.
+
+    Example:
+
+    >>> copy_bandwidth(2**20, 3) > 1e8
+    True
+    """
+    threads = os.cpu_count() or 1
+    sources = [np.ones(size // threads, "uint8") for _ in range(threads)]
+    targets = [np.zeros(size // threads, "uint8") for _ in range(threads)]
+    seconds = []
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        for _ in range(rounds + 1):
+            began = time.perf_counter()
+            list(pool.map(np.copyto, targets, sources))
+            seconds.append(time.perf_counter() - began)
+    return 2 * size / statistics.median(seconds[1:])
 
 
 def machine():
@@ -161,7 +232,7 @@ def append_table(path, measurements):
     >>> import tempfile
     >>> page = tempfile.mkdtemp() + "/benchmarks.md"
     >>> _ = append_table(page, [Measurement("sleep", [1.0, 1.0], [2.0, 2.0])])
-    >>> "| sleep | 1.000 | 2.000 |" in pathlib.Path(page).read_text()
+    >>> "| sleep | 1.00 s | 2.00 s |" in pathlib.Path(page).read_text()
     True
     """
     from kerasmith.callbacks.files import write_text
