@@ -16,7 +16,7 @@ TESTS = list((ROOT / "tests").rglob("*.py"))
 
 # rule: files that may break it, with the reason
 ALLOWED = {
-    "tensorflow": {},
+    "backend": {},
     "private keras": {},
     "print": {},
     "assert": {},
@@ -43,11 +43,12 @@ def imports(path):
             yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
-def breaks_tensorflow(path):
-    """Only data sets, tools and native kernels may import TensorFlow: use keras.ops."""
+def breaks_backend(path):
+    """Only data sets, tools and native kernels may import a backend: use keras.ops."""
     free = ("zoo/data/", "zoo/tools/", "layers/native/")
     return not name_of(path).startswith(free) and any(
-        module.partition(".")[0] == "tensorflow" for module in imports(path)
+        module.partition(".")[0] in ("tensorflow", "jax", "torch")
+        for module in imports(path)
     )
 
 
@@ -117,7 +118,7 @@ def breaks_absolute_import(path):
 
 
 RULES = [
-    ("tensorflow", breaks_tensorflow, LIBRARY),
+    ("backend", breaks_backend, LIBRARY),
     ("private keras", breaks_private_keras, LIBRARY + TESTS),
     ("print", breaks_print, LIBRARY),
     ("assert", breaks_assert, LIBRARY),
@@ -140,7 +141,8 @@ def test_the_house_rule(rule, breaks, files):
 @pytest.mark.parametrize(
     "breaks, place, source",
     [
-        (breaks_tensorflow, "layers/some.py", "from tensorflow import io"),
+        (breaks_backend, "layers/some.py", "from tensorflow import io"),
+        (breaks_backend, "callbacks/some.py", "import torch.nn"),
         (breaks_private_keras, "layers/some.py", "import keras\nx = keras.src.backend"),
         (breaks_private_keras, "layers/some.py", "from keras.src import backend"),
         (breaks_print, "layers/some.py", "print(1)"),

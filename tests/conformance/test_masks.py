@@ -5,7 +5,8 @@ import contextlib
 import keras
 import numpy as np
 import pytest
-from conformance.tables import LAYERS, ROWS, Row, every
+from conformance.row import Row
+from conformance.tables import LAYERS, ROWS, every
 
 # a layer of Keras stands with the consumers, to show that the question has an answer
 CONTROL = {

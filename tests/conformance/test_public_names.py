@@ -64,7 +64,7 @@ def in_tables(tmp_path_factory):
     folder = tmp_path_factory.mktemp("names")
     things = {
         *ACTIVATIONS.values(),
-        *(type(row.build()) for row in LAYERS.values()),
+        *(type(row.alone()) for row in LAYERS.values()),
         *(type(row.build()) for row in LOSSES.values()),
         *(type(build()) for build in INITIALIZERS.values()),
         *(type(build(folder)) for build in CALLBACKS.values()),
