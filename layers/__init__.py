@@ -2,9 +2,12 @@
 
 from .activations import scaled_tanh
 from .connection_table import ConnectionTableConv2D
+from .constrain import constrain
+from .constraints import MaxNorm, MinMaxNorm, UnitNorm
 from .drop_path import DropPath
 from .initializers import FanInUniform
 from .losses import MaximumAPosteriori
+from .lsuv import lsuv
 from .radial_basis import RadialBasis
 from .subsampling import Subsampling2D
 
@@ -12,8 +15,13 @@ __all__ = [
     "ConnectionTableConv2D",
     "DropPath",
     "FanInUniform",
+    "MaxNorm",
     "MaximumAPosteriori",
+    "MinMaxNorm",
     "RadialBasis",
     "Subsampling2D",
+    "UnitNorm",
+    "constrain",
+    "lsuv",
     "scaled_tanh",
 ]

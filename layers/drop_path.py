@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from .rates import add_rate, check_rate, rate_of
+
 
 @keras.saving.register_keras_serializable("kerasmith")
 class DropPath(keras.layers.Layer):
@@ -40,20 +42,9 @@ class DropPath(keras.layers.Layer):
 
     def __init__(self, rate, *, seed=None, **kwargs):
         super().__init__(**kwargs)
-        if not 0 <= rate < 1:
-            raise ValueError(
-                f"DropPath needs a rate in [0, 1), received rate={rate}. To remove a "
-                "branch for good, leave it out of the model."
-            )
+        rate = check_rate("DropPath", rate)
         self.seed = seed
-        self.rate = self.add_weight(
-            shape=(),
-            initializer=keras.initializers.Constant(rate),
-            dtype="float32",
-            autocast=False,
-            trainable=False,
-            name="rate",
-        )
+        self.rate = add_rate(self, rate)
         self.coins = keras.random.SeedGenerator(seed)
         self.supports_masking = True
 
@@ -69,5 +60,5 @@ class DropPath(keras.layers.Layer):
         return input_shape
 
     def get_config(self):
-        rate = float(ops.convert_to_numpy(self.rate))
+        rate = rate_of(self.rate)
         return {**super().get_config(), "rate": rate, "seed": self.seed}

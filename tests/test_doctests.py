@@ -7,6 +7,7 @@ import pathlib
 import pkgutil
 import tomllib
 
+import keras
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -22,7 +23,10 @@ WITHOUT_EXAMPLE = {
 
 
 def module_names():
-    """Name every module of the library, without importing any."""
+    """Name every module of the library, without importing any.
+
+    Of the kernels, those for the backend in use: the others may not be installed.
+    """
     names = list(PACKAGES)
     for package in PACKAGES:
         folder = ROOT.joinpath(*package.split(".")[1:])
@@ -31,17 +35,27 @@ def module_names():
             for module in pkgutil.iter_modules([str(folder)])
             if not module.ispkg
         ]
-    return sorted(names)
+    native, used = "kerasmith.layers.native.", keras.backend.backend()
+    return sorted(
+        name
+        for name in names
+        if not name.startswith(native) or name[len(native) :].split(".")[0] == used
+    )
 
 
 def public_things():
-    """Map the full name of every public class and function to the thing itself."""
+    """Map the full name of every public class and function to the thing itself.
+
+    Of `layers` that is what it offers: what layers share among each other is not.
+    """
     found = {}
+    offered = importlib.import_module("kerasmith.layers").__all__
     for name in module_names():
         module = importlib.import_module(name)
         for key, thing in vars(module).items():
             ours = getattr(thing, "__module__", None) == name
-            if ours and callable(thing) and not key.startswith("_"):
+            inside = name.startswith("kerasmith.layers.") and key not in offered
+            if ours and callable(thing) and not key.startswith("_") and not inside:
                 found[f"{name}.{key}"] = thing
     return found
 

@@ -5,15 +5,22 @@ import json
 
 import keras
 import pytest
+from conformance.rows_constraints import CONSTRAINTS
 from conformance.tables import INITIALIZERS, LAYERS, LOSSES, ROWS, every
 
 # everything with a constructor of ours, under the name of its row
 CONSTRUCTED = {
     **{name: row.alone for name, row in LAYERS.items()},
     **INITIALIZERS,
+    **CONSTRAINTS,
     **{name: row.build for name, row in LOSSES.items()},
 }
-KERAS_BASES = (keras.layers.Layer, keras.initializers.Initializer, keras.losses.Loss)
+KERAS_BASES = (
+    keras.layers.Layer,
+    keras.initializers.Initializer,
+    keras.constraints.Constraint,
+    keras.losses.Loss,
+)
 
 
 def through_json(thing):

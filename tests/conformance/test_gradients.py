@@ -13,16 +13,21 @@ def scalar_function(row, training):
     """Give a function of the trainable weights and the inputs, and its arguments."""
     layer = row.built()
     inputs = row.inputs()
+    variables = [
+        weight
+        for weight in layer.trainable_variables
+        if training or weight.name not in row.in_training_alone
+    ]
     mix = np.random.default_rng(11).normal(size=layer(inputs).shape).astype("float32")
 
     def function(arrays):
-        held = zip(layer.trainable_variables, arrays[:-1], strict=True)
+        held = zip(variables, arrays[:-1], strict=True)
         # what is drawn in a scope moves no random state: each call draws the same
         with keras.StatelessScope(state_mapping=held):
             outputs = layer(arrays[-1], training=training)
         return keras.ops.sum(keras.ops.multiply(outputs, mix))
 
-    weights = [keras.ops.convert_to_numpy(w) for w in layer.trainable_variables]
+    weights = [keras.ops.convert_to_numpy(w) for w in variables]
     return function, [*weights, inputs]
 
 

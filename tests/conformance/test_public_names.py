@@ -7,6 +7,7 @@ import tomllib
 import types
 
 import pytest
+from conformance.rows_constraints import CONSTRAINTS
 from conformance.tables import ACTIVATIONS, CALLBACKS, INITIALIZERS, LAYERS, LOSSES
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -15,6 +16,8 @@ PACKAGES = PROJECT["tool"]["setuptools"]["packages"]
 
 # public names that fit no table: the file that asks them, and how, where not by name
 ASKED_ELSEWHERE = {
+    "kerasmith.layers.constrain": "tests/test_constrain.py",
+    "kerasmith.layers.lsuv": "tests/test_lsuv_mathematics.py",
     "kerasmith.zoo.Parts": "tests/test_parts.py",
     "kerasmith.zoo.build": "tests/conformance/test_architectures.py",
     "kerasmith.zoo.card": "tests/test_card.py",
@@ -67,6 +70,7 @@ def in_tables(tmp_path_factory):
         *(type(row.alone()) for row in LAYERS.values()),
         *(type(row.build()) for row in LOSSES.values()),
         *(type(build()) for build in INITIALIZERS.values()),
+        *(type(build()) for build in CONSTRAINTS.values()),
         *(type(build(folder)) for build in CALLBACKS.values()),
     }
     return {id(thing) for thing in things}
