@@ -2,29 +2,39 @@
 
 from .activations import scaled_tanh
 from .batch_norm import BatchNormalization
+from .concrete_dropout import ConcreteDropout
 from .connection_table import ConnectionTableConv2D
 from .constrain import constrain
 from .constraints import MaxNorm, MinMaxNorm, UnitNorm
+from .drop_block import DropBlock
 from .drop_path import DropPath
 from .group_norm import GroupNormalization
 from .initializers import FanInUniform
 from .instance_norm import InstanceNormalization
+from .locked_dropout import LockedDropout
 from .losses import MaximumAPosteriori
 from .lsuv import lsuv
+from .monte_carlo import MonteCarlo
 from .radial_basis import RadialBasis
+from .randomized_leaky_relu import RandomizedLeakyReLU
 from .subsampling import Subsampling2D
 
 __all__ = [
     "BatchNormalization",
+    "ConcreteDropout",
     "ConnectionTableConv2D",
+    "DropBlock",
     "DropPath",
     "FanInUniform",
     "GroupNormalization",
     "InstanceNormalization",
+    "LockedDropout",
     "MaxNorm",
     "MaximumAPosteriori",
     "MinMaxNorm",
+    "MonteCarlo",
     "RadialBasis",
+    "RandomizedLeakyReLU",
     "Subsampling2D",
     "UnitNorm",
     "constrain",
