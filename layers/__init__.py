@@ -7,6 +7,7 @@ from .connection_table import ConnectionTableConv2D
 from .constrain import constrain
 from .constraints import MaxNorm, MinMaxNorm, UnitNorm
 from .drop_block import DropBlock
+from .drop_connect import DropConnect
 from .drop_path import DropPath
 from .group_norm import GroupNormalization
 from .initializers import FanInUniform
@@ -17,13 +18,19 @@ from .lsuv import lsuv
 from .monte_carlo import MonteCarlo
 from .radial_basis import RadialBasis
 from .randomized_leaky_relu import RandomizedLeakyReLU
+from .shakeout import Shakeout
 from .subsampling import Subsampling2D
+from .weight_noise import WeightNoise
+from .weight_normalization import WeightNormalization
+from .weight_standardization import WeightStandardization
+from .whiteout import Whiteout
 
 __all__ = [
     "BatchNormalization",
     "ConcreteDropout",
     "ConnectionTableConv2D",
     "DropBlock",
+    "DropConnect",
     "DropPath",
     "FanInUniform",
     "GroupNormalization",
@@ -35,8 +42,13 @@ __all__ = [
     "MonteCarlo",
     "RadialBasis",
     "RandomizedLeakyReLU",
+    "Shakeout",
     "Subsampling2D",
     "UnitNorm",
+    "WeightNoise",
+    "WeightNormalization",
+    "WeightStandardization",
+    "Whiteout",
     "constrain",
     "lsuv",
     "scaled_tanh",
