@@ -1,6 +1,7 @@
 """Layers and what Keras looks up beside them: everything here computes on tensors."""
 
 from .activations import scaled_tanh
+from .attention_cell import AttentionCell
 from .batch_norm import BatchNormalization
 from .concrete_dropout import ConcreteDropout
 from .connection_table import ConnectionTableConv2D
@@ -24,8 +25,11 @@ from .weight_noise import WeightNoise
 from .weight_normalization import WeightNormalization
 from .weight_standardization import WeightStandardization
 from .whiteout import Whiteout
+from .zoneout import Zoneout
+from .zoneout_rnn import ZoneoutGRU, ZoneoutLSTM
 
 __all__ = [
+    "AttentionCell",
     "BatchNormalization",
     "ConcreteDropout",
     "ConnectionTableConv2D",
@@ -49,6 +53,9 @@ __all__ = [
     "WeightNormalization",
     "WeightStandardization",
     "Whiteout",
+    "Zoneout",
+    "ZoneoutGRU",
+    "ZoneoutLSTM",
     "constrain",
     "lsuv",
     "scaled_tanh",
