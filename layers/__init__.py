@@ -17,10 +17,16 @@ from .locked_dropout import LockedDropout
 from .losses import MaximumAPosteriori
 from .lsuv import lsuv
 from .monte_carlo import MonteCarlo
+from .multi_head_attention import MultiHeadAttention
+from .positional_encoding import PositionalEncoding
 from .radial_basis import RadialBasis
 from .randomized_leaky_relu import RandomizedLeakyReLU
+from .rotary_embedding import RotaryEmbedding
 from .shakeout import Shakeout
+from .squeeze_excite import SqueezeExcite
 from .subsampling import Subsampling2D
+from .transformer_decoder_block import TransformerDecoderBlock
+from .transformer_encoder_block import TransformerEncoderBlock
 from .weight_noise import WeightNoise
 from .weight_normalization import WeightNormalization
 from .weight_standardization import WeightStandardization
@@ -44,10 +50,16 @@ __all__ = [
     "MaximumAPosteriori",
     "MinMaxNorm",
     "MonteCarlo",
+    "MultiHeadAttention",
+    "PositionalEncoding",
     "RadialBasis",
     "RandomizedLeakyReLU",
+    "RotaryEmbedding",
     "Shakeout",
+    "SqueezeExcite",
     "Subsampling2D",
+    "TransformerDecoderBlock",
+    "TransformerEncoderBlock",
     "UnitNorm",
     "WeightNoise",
     "WeightNormalization",
