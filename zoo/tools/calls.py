@@ -212,7 +212,7 @@ class _Recorder:
         if hasattr(part, "multiply_accumulates"):
             rule = macs.declared
         elif _is_repeated(part):
-            return self._recurrent(part, macs.tensors([*arguments.values()])[0])
+            return self._recurrent(part, arguments)
         elif rule is None and macs.is_free(part, weights):
             return 0
         if open_sizes:
@@ -221,9 +221,12 @@ class _Recorder:
             return self._own_work(part, call, args, kwargs)
         return rule(part, arguments, output)
 
-    def _recurrent(self, layer, sequence):
+    def _recurrent(self, layer, arguments):
+        sequence = macs.tensors([*arguments.values()])[0]
         batch, steps, *shape = sequence.shape
-        states = symbols(layer.get_initial_state(batch))
+        states = arguments.get("initial_state")
+        if states is None:
+            states = symbols(layer.get_initial_state(batch))
         step = keras.KerasTensor((batch, *shape), sequence.dtype)
         count = self._aside(layer.cell, step, states)[1]
         return None if count is None else steps * count
