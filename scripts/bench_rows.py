@@ -6,6 +6,12 @@ import subprocess
 import sys
 import tempfile
 
+from kerasmith.scripts import (
+    bench_attention,
+    bench_dropout,
+    bench_normalization,
+    bench_recurrent,
+)
 from kerasmith.scripts.bench import Pair
 
 EPOCHS = 10
@@ -83,4 +89,11 @@ def lenet5_epoch():
     ]
 
 
-ROWS = {"imports": imports, "lenet5_epoch": lenet5_epoch}
+ROWS = {
+    "imports": imports,
+    "lenet5_epoch": lenet5_epoch,
+    **bench_normalization.ROWS,
+    **bench_dropout.ROWS,
+    **bench_recurrent.ROWS,
+    **bench_attention.ROWS,
+}
