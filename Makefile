@@ -6,8 +6,10 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := __init__.py layers callbacks zoo scripts tests
 
-# what pytest runs on JAX and PyTorch too: conformance, callbacks and mathematics
-EVERYWHERE := tests/conformance tests/test_callbacks.py $(wildcard tests/test_*mathematics*.py)
+# what pytest runs on JAX and PyTorch too: all that computes or trains
+EVERYWHERE := tests/conformance $(wildcard tests/test_*mathematics*.py) $(addprefix tests/test_, \
+	$(addsuffix .py, attention_cache callbacks constrain monte_carlo normalization_precision \
+	transformer_decoding weight_wrappers zoneout_coins))
 
 .PHONY: help train test lint bench clean
 help:
@@ -47,7 +49,7 @@ test: lint
 	KERAS_BACKEND=jax $(BIN)/pytest -n 2 --dist loadfile $(EVERYWHERE)
 ifeq ($(TORCH),1)
 	$(MAKE) .venv/.torch
-	KERAS_BACKEND=torch $(BIN)/pytest $(EVERYWHERE)
+	KERAS_BACKEND=torch OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile $(EVERYWHERE)
 endif
 
 bench: .venv/.test

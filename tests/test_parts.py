@@ -34,7 +34,7 @@ def test_every_part_finds_its_place():
     kernel = model.get_layer("c3")
     assert isinstance(kernel.kernel_initializer, keras.initializers.HeNormal)
     assert kernel.kernel_regularizer.l2 == pytest.approx(0.001)
-    assert isinstance(kernel.kernel_constraint, keras.constraints.UnitNorm)
+    assert isinstance(kernel.kernel_constraint, layers.UnitNorm)
     assert len(model.losses) == 5
 
 

@@ -28,8 +28,9 @@ class PartKeywords(TypedDict, total=False):
 # What text may name, with the values behind the colon: "group:8", "dropout:0.5".
 NAMED = {
     "norm": {
-        "batch": keras.layers.BatchNormalization,
-        "group": lambda groups=32: keras.layers.GroupNormalization(int(groups)),
+        "batch": layers.BatchNormalization,
+        "group": lambda groups=32: layers.GroupNormalization(int(groups)),
+        "instance": layers.InstanceNormalization,
         "layer": keras.layers.LayerNormalization,
         "rms": keras.layers.RMSNormalization,
     },
@@ -37,11 +38,20 @@ NAMED = {
         "dropout": keras.layers.Dropout,
         "gaussian": keras.layers.GaussianDropout,
         "alpha": keras.layers.AlphaDropout,
+        "drop_block": lambda rate, size=7: layers.DropBlock(rate, int(size)),
+        "locked": layers.LockedDropout,
     },
-    "attention": {},
+    "attention": {
+        "squeeze_excite": lambda ratio=16: layers.SqueezeExcite(int(ratio)),
+    },
     "kernel_regularizer": {
         "l1": keras.regularizers.L1,
         "l2": keras.regularizers.L2,
+    },
+    "kernel_constraint": {
+        "max_norm": layers.MaxNorm,
+        "unit_norm": layers.UnitNorm,
+        "min_max_norm": layers.MinMaxNorm,
     },
 }
 
@@ -88,8 +98,11 @@ class Parts:
     def __post_init__(self):
         for name in ("norm", "dropout", "attention"):
             _set(self, name, _factory(name, getattr(self, name)))
-        _set(self, "kernel_regularizer", _regularizer(self.kernel_regularizer))
-        _set(self, "kernel_constraint", keras.constraints.get(self.kernel_constraint))
+        for name, get in (
+            ("kernel_regularizer", keras.regularizers.get),
+            ("kernel_constraint", keras.constraints.get),
+        ):
+            _set(self, name, _named_or_found(name, getattr(self, name), get))
         if not 0 <= self.drop_path < 1:
             raise ValueError(
                 f"drop_path needs a rate in [0, 1), received {self.drop_path}."
@@ -333,10 +346,13 @@ def _factory(kind, part) -> Any:
     return part
 
 
-def _regularizer(part):
-    if isinstance(part, str) and ":" in part:
-        return _factory("kernel_regularizer", part)()
-    return keras.regularizers.get(part)
+def _named_or_found(kind, part, get):
+    """Make what text with a value names; leave the rest to Keras' own look-up."""
+    if part == "none":
+        return None
+    if isinstance(part, str) and (":" in part or part in NAMED[kind]):
+        return _factory(kind, part)()
+    return get(part)
 
 
 def _number(kind, part, text):
