@@ -33,7 +33,7 @@ LAYERS = {
         mask="passed",
     ),
     "drop_path_sequence": Row(
-        lambda: layers.DropPath(0.5, seed=2), (3, 5, 2), unknown=(1,), mask="passed"
+        lambda: layers.DropPath(0.2, seed=1), (3, 5, 2), unknown=(1,), mask="passed"
     ),
     "drop_path_never": Row(lambda: layers.DropPath(0), (3, 7), mask="passed"),
     "radial_basis": Row(

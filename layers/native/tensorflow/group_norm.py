@@ -23,7 +23,6 @@ def group_norm(x, gamma, beta, *, groups, epsilon):
     wide = tf.float64 if x.dtype == tf.float64 else tf.float32
     channels = x.shape[-1]
     each = channels // groups
-    total = _sum()
 
     def in_groups(values):
         return tf.reshape(values, (-1, groups, each))
@@ -37,6 +36,7 @@ def group_norm(x, gamma, beta, *, groups, epsilon):
         shape = tf.shape(x)
         flat = tf.cast(tf.reshape(x, (shape[0], -1, channels)), wide)
         count = tf.cast(tf.shape(flat)[1] * each, wide)
+        total = _sum_over_positions(flat)
         # one value of each group is subtracted before squares are summed: then
         # the variance is at least shift^2 / count, and E[z^2] - E[z]^2 is safe
         z = flat - per_channel(in_groups(flat[:, :1])[:, :, :1])
@@ -73,15 +73,11 @@ def _group_sum(values):
     return tf.reduce_sum(values, -1, keepdims=True)
 
 
-def _sum():
-    """Choose how to add up over the positions of (samples, positions, channels)."""
+def _sum_over_positions(like):
+    """Give a function that adds up tensors of (samples, positions, channels)."""
     compiled = tf.__internal__.get_enclosing_xla_context() is not None
     if compiled or tf.config.list_logical_devices("GPU"):
         return lambda values: tf.reduce_sum(values, 1, keepdims=True)
-    return _product
-
-
-def _product(values):
     # on the CPU a product with ones adds up faster than a reduction
-    ones = tf.ones((tf.shape(values)[0], 1, tf.shape(values)[1]), values.dtype)
-    return tf.matmul(ones, values)
+    ones = tf.ones((tf.shape(like)[0], 1, tf.shape(like)[1]), like.dtype)
+    return lambda values: tf.matmul(ones, values)

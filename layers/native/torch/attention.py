@@ -108,7 +108,8 @@ def _fused(query, key, value, scale, **keywords):
         groups = heads // key.shape[1]
         key, value = (x.repeat_interleave(groups, 1) for x in (key, value))
     result = F.scaled_dot_product_attention(query, key, value, scale=scale, **keywords)
-    return result[..., :size].transpose(1, 2)
+    result = result if result.shape[-1] == size else result[..., :size]
+    return result.transpose(1, 2)
 
 
 def _of_one_size(query, key, value):
