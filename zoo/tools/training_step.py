@@ -85,7 +85,7 @@ def _jax(layers, inputs):
 
 
 def _torch(layers, inputs):
-    import torch  # pyright: ignore[reportMissingImports]
+    import torch
 
     inputs = inputs.detach().requires_grad_()
     weights = [w.value for layer in layers for w in layer.trainable_weights]

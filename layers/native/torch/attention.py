@@ -8,9 +8,9 @@ computes each anew (Rabe, Staats, 2021).
 import dataclasses
 from typing import Any
 
-import torch  # pyright: ignore[reportMissingImports]
-import torch.nn.functional as F  # pyright: ignore[reportMissingImports]
-from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportMissingImports]
+import torch
+import torch.nn.functional as F
+from torch.utils.checkpoint import checkpoint
 
 from ...attention_pairs import Pairs
 from ...attention_table import attend_by_table

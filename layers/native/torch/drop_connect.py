@@ -1,6 +1,6 @@
 """Products with a masked kernel for each example."""
 
-import torch  # pyright: ignore[reportMissingImports]
+import torch
 
 
 @torch.compiler.disable

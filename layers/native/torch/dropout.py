@@ -2,7 +2,7 @@
 
 import math
 
-import torch  # pyright: ignore[reportMissingImports]
+import torch
 
 
 def survivors(shape, rate, seed):

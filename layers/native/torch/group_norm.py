@@ -7,7 +7,7 @@ own group norm takes E[x^2] - E[x]^2 where channels come last, which cancels.
 
 import math
 
-import torch  # pyright: ignore[reportMissingImports]
+import torch
 
 
 def group_norm(x, gamma, beta, *, groups, epsilon):

@@ -2,7 +2,7 @@
 
 import math
 
-import torch  # pyright: ignore[reportMissingImports]
+import torch
 
 from .group_norm import group_norm
 

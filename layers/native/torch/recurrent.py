@@ -1,7 +1,7 @@
 """Loops over time, and draws inside them, on PyTorch."""
 
 import keras
-import torch  # pyright: ignore[reportMissingImports]
+import torch
 
 
 def begin(coins):
