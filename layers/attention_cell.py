@@ -1,5 +1,7 @@
 """Attention over a memory, as an RNN cell."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -336,6 +338,20 @@ class AttentionCell(CellWrapper):
         weights = shares / ops.where(total > 0, total, 1.0)
         weights = ops.cast(weights, memory.dtype)
         return ops.matmul(weights[:, None], memory)[:, 0], weights
+
+    def multiply_accumulates_before_loop(self, states):
+        """Count what a loop computes once, and a step by itself each time.
+
+        Args:
+            states: Structure of what has the shapes of the states.
+
+        Returns:
+            Multiply-accumulates of the batch.
+        """
+        *_, mask, keys = keras.tree.flatten(states)
+        if self.score == "dot" or keys.shape[-1]:
+            return 0
+        return math.prod((*mask.shape, *self.memory_kernel.shape))
 
     def _fed(self):
         """Give how much wider the inner cell's inputs are than this cell's."""

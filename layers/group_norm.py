@@ -30,6 +30,7 @@ class GroupNormalization(keras.layers.GroupNormalization):
     Call arguments:
         inputs: Tensor of shape `(batch, ..., channels)`, or with the channels on
             `axis`. A mask is passed on; masked positions count, as in Keras.
+        training: Changes no result; says that nothing need be exported.
 
     Returns:
         Tensor of the same shape as `inputs`, in the layer's compute dtype.
@@ -78,7 +79,7 @@ class GroupNormalization(keras.layers.GroupNormalization):
         # Keras writes the number of channels over -1, and into the configuration
         self.groups = groups
 
-    def call(self, inputs):
+    def call(self, inputs, training=None):
         if "float" not in keras.backend.standardize_dtype(inputs.dtype):
             inputs = ops.cast(inputs, self.compute_dtype)
         dtype = keras.backend.result_type(inputs.dtype, "float32")
@@ -90,6 +91,7 @@ class GroupNormalization(keras.layers.GroupNormalization):
             ops.cast(self.beta, dtype) if self.center else ops.zeros(channels, dtype),
             groups=channels if self.groups == -1 else self.groups,
             epsilon=self.epsilon,
+            training=bool(training),
         )
         outputs = outputs if last else ops.moveaxis(outputs, -1, self.axis)
         return ops.cast(outputs, self.compute_dtype)

@@ -24,6 +24,7 @@ class InstanceNormalization(GroupNormalization):
     Call arguments:
         inputs: Tensor of shape `(batch, ..., channels)`, or with the channels on
             `axis`. A mask is passed on; masked positions count.
+        training: Changes no result; says that nothing need be exported.
 
     Returns:
         Tensor of the same shape as `inputs`, in the layer's compute dtype.

@@ -27,6 +27,8 @@ class TransformerBlock(keras.layers.Layer):
         kernel_initializer: Initialiser of all kernels.
         bias_initializer: Initialiser of all biases.
         kernel_regularizer: Regulariser of all kernels.
+        kernel_constraint: Constraint of all kernels. Their units lie on other axes in
+            the attention than behind it: `constrain(block, ...)` sets the right ones.
         seed: Integer seed of all that is dropped.
     """
 
@@ -48,6 +50,7 @@ class TransformerBlock(keras.layers.Layer):
         kernel_initializer="glorot_uniform",
         bias_initializer="zeros",
         kernel_regularizer=None,
+        kernel_constraint=None,
         seed=None,
         **kwargs,
     ):
@@ -70,6 +73,7 @@ class TransformerBlock(keras.layers.Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.kernel_constraint = keras.constraints.get(kernel_constraint)
         self.seed = seed
         self.dropout = VariableRateDropout(
             check_rate(kind, dropout, "dropout"),
@@ -120,6 +124,7 @@ class TransformerBlock(keras.layers.Layer):
             kernel_initializer=_again(self.kernel_initializer),
             bias_initializer=_again(self.bias_initializer),
             kernel_regularizer=self.kernel_regularizer,
+            kernel_constraint=self.kernel_constraint,
             seed=self._seed(place),
             dtype=self.dtype_policy,
             name=name,
@@ -153,6 +158,7 @@ class TransformerBlock(keras.layers.Layer):
             kernel_initializer=_again(self.kernel_initializer),
             bias_initializer=_again(self.bias_initializer),
             kernel_regularizer=self.kernel_regularizer,
+            kernel_constraint=self.kernel_constraint,
             dtype=self.dtype_policy,
             name=name,
         )
@@ -212,6 +218,7 @@ class TransformerBlock(keras.layers.Layer):
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
             "seed": self.seed,
         }
 

@@ -48,6 +48,8 @@ class TransformerDecoderBlock(TransformerBlock):
         kernel_initializer: Initialiser of all kernels.
         bias_initializer: Initialiser of all biases.
         kernel_regularizer: Regulariser of all kernels.
+        kernel_constraint: Constraint of all kernels. Their units lie on other axes in
+            the attention than behind it: `constrain(block, ...)` sets the right ones.
         seed: Integer seed of all that is dropped.
 
     Call arguments:

@@ -1,10 +1,10 @@
 """What the wrappers share that let a layer compute with other kernels than it holds."""
 
-import functools
 import inspect
 
 import keras
 
+from .full_precision import in_full_precision
 from .kernels import kernels_of, parts_of
 
 
@@ -82,7 +82,7 @@ class WeightWrapper(TransparentWrapper):
     def call(self, inputs, training=False, mask=None):
         takes_mask = "mask" in inspect.signature(self.layer.call).parameters
         keywords = {"mask": mask} if takes_mask else {}
-        scope = _full_precision()(function=lambda: self._scope(training))
+        scope = in_full_precision(lambda: self._scope(training))
         if scope is None:
             return self.layer(inputs, **keywords)
         variables = self.layer.variables
@@ -146,26 +146,6 @@ def kernels_to_change(wrapper, layer):
             "layer behind it."
         )
     return kernels
-
-
-class _FullPrecision(keras.layers.Layer):
-    """Calls a function in which variables are read without being rounded.
-
-    Within a call under a mixed dtype policy Keras casts each variable that is read. A
-    layer of float32 inside ends that.
-    """
-
-    def __init__(self):
-        super().__init__(dtype="float32", name="full_precision")
-        self.built = True
-
-    def call(self, function):
-        return function()
-
-
-@functools.cache
-def _full_precision():
-    return _FullPrecision()
 
 
 def _with_owners(layer, losses):

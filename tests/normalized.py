@@ -38,9 +38,7 @@ def outcome(layer, x, training=True, mask=None):
     """Give outputs, gradients of weights and inputs, and the variables afterwards."""
     mix = drawn(*x.shape, seed=9, mean=0)
     start = [np.copy(w) for w in layer.get_weights()]
-    keywords = {} if mask is None else {"mask": mask}
-    if isinstance(layer, keras.layers.BatchNormalization):
-        keywords["training"] = training
+    keywords = {"training": training} | ({} if mask is None else {"mask": mask})
 
     def function(arrays):
         held = zip(layer.trainable_variables, arrays[:-1], strict=True)

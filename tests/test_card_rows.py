@@ -52,3 +52,21 @@ def test_zoneout_costs_what_the_layer_costs_without(ours, keras_own):
         for kind in (ours, keras_own)
     }
     assert len(counts) == 1
+
+
+@pytest.mark.parametrize("score", ["additive", "multiplicative", "dot"])
+def test_attention_projects_its_memory_once(score):
+    memory, targets = keras.Input((7, 5)), keras.Input((4, 3))
+    width = 6
+    cell = layers.AttentionCell(keras.layers.GRUCell(5), 5, width, score=score)
+    states = cell.initial_state(memory)
+    model = keras.Model(
+        [memory, targets], keras.layers.RNN(cell)(targets, initial_state=states)
+    )
+    once = {"additive": 7 * 5 * width, "multiplicative": 7 * 5 * 5, "dot": 0}[score]
+    fed = 5 if score == "additive" else width
+    gru = (3 + fed + 5) * 3 * 5
+    # the scores and the context, and what is particular to each
+    looking = 7 * 5 + (7 * width + 5 * width if score == "additive" else 7 * 5)
+    looking += 0 if score == "additive" else (5 + 5) * width
+    assert card(model).multiply_accumulates == once + 4 * (gru + looking)

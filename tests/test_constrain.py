@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from kerasmith import layers
+from kerasmith.layers.kernels import kernels_of
 
 L = keras.layers
 
@@ -82,6 +83,29 @@ def test_one_constraint_serves_kernels_of_different_axes():
         ValueError, match=r"share one constraint and the shape \(2, 2, 2\)"
     ):
         layers.constrain(cube, layers.MaxNorm(1.0), verbose=False)
+
+
+@pytest.mark.parametrize(
+    "kind, shapes",
+    [
+        (layers.TransformerEncoderBlock, [(None, 5, 6)]),
+        (layers.TransformerDecoderBlock, [(None, 5, 6), (None, 7, 6)]),
+    ],
+)
+def test_a_block_of_a_transformer_remembers_its_constraint(kind, shapes):
+    block = kind(2, 7)
+    block.build(*shapes)
+    report = layers.constrain(block, layers.MaxNorm(0.1), verbose=False)
+    assert report.unsaved == ()
+    copy = kind.from_config(block.get_config())
+    copy.build(*shapes)
+    kernels = kernels_of(copy)
+    assert len(kernels) == (6 if kind is layers.TransformerEncoderBlock else 10)
+    for kernel in kernels:
+        shape = kernel.variable.shape
+        shrunk = numbers(kernel.variable.constraint(drawn(*shape)))
+        norms = np.sqrt(np.sum(shrunk**2, kernel.axes))
+        np.testing.assert_allclose(norms, 0.1, 1e-5)
 
 
 class Forgetful(keras.layers.Layer):

@@ -97,7 +97,8 @@ def test_nothing_in_nothing_out(shape):
         layers.GroupNormalization(2),
         layers.InstanceNormalization(),
     ):
-        assert tuple(layer(nothing).shape) == shape
+        for training in (False, True):
+            assert tuple(layer(nothing, training=training).shape) == shape
 
 
 def test_frozen_it_takes_the_running_statistics():
@@ -229,15 +230,17 @@ def test_a_fit_that_ends_on_a_part_of_a_batch(size):
 GROUPS = [((4, 5, 3, 6), 3), ((2, 7, 8), 8), ((3, 6), 2), ((2, 2, 3, 4, 4), 1)]
 
 
+@pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("shape, groups", GROUPS)
-def test_group_norm_is_equation_7(shape, groups):
+def test_group_norm_is_equation_7(shape, groups, training):
     x = drawn(*shape)
     gamma, beta = drawn(shape[-1], seed=1), drawn(shape[-1], seed=2)
     layer = layers.GroupNormalization(groups, epsilon=1e-4)
     layer.build(shape)
     layer.set_weights([gamma, beta])
     expected = gamma * grouped(x, groups, 1e-4) + beta
-    np.testing.assert_allclose(numbers(layer(x)), expected, 1e-4, 1e-5)
+    y = numbers(layer(x, training=training))
+    np.testing.assert_allclose(y, expected, 1e-4, 1e-5)
 
 
 @pytest.mark.parametrize(

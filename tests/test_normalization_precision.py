@@ -59,7 +59,7 @@ def test_half_precision_does_not_overflow(name, policy):
     signs = np.sign(drawn(4, 8, 6, 4, mean=0))
     x = keras.ops.cast(6e4 * signs + drawn(4, 8, 6, 4, deviation=100), half)
     layer = BUILT[name](dtype=policy)
-    y = numbers(layer(x, training=True) if name == "batch" else layer(x))
+    y = numbers(layer(x, training=True))
     np.testing.assert_allclose(y, expected_of(name, numbers(x)), 0, 0.02)
     if name == "batch":
         variance = numbers(x).var((0, 1, 2), ddof=1)
@@ -89,9 +89,8 @@ def test_a_penalty_on_the_gradient_can_be_differentiated(name):
         "instance": keras.layers.GroupNormalization(-1, epsilon=1e-5),
         "batch": keras.layers.BatchNormalization(epsilon=1e-5),
     }
-    keywords = {"training": True} if name == "batch" else {}
     found, expected = (
-        penalty_slope(lambda x, layer=layer: layer(x, **keywords), layer, x)
+        penalty_slope(lambda x, layer=layer: layer(x, training=True), layer, x)
         for layer in (BUILT[name](), peers[name])
     )
     np.testing.assert_allclose(found, expected, 1e-3, 1e-3 * np.max(np.abs(expected)))

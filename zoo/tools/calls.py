@@ -229,7 +229,11 @@ class _Recorder:
             states = symbols(layer.get_initial_state(batch))
         step = keras.KerasTensor((batch, *shape), sequence.dtype)
         count = self._aside(layer.cell, step, states)[1]
-        return None if count is None else steps * count
+        if count is None:
+            return None
+        before = getattr(layer.cell, "multiply_accumulates_before_loop", None)
+        once = 0 if before is None else before(states)
+        return once + steps * (count - once)
 
     def _distributed(self, layer, sequence, output):
         """Give the calls of one step, times the steps."""

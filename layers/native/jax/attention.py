@@ -14,8 +14,8 @@ import jax.numpy as jnp
 from ...attention_pairs import is_half
 from ...attention_table import HIDDEN, attend_by_table
 
-# scores in a block: 4 MiB of float32
-BLOCK = 2**20
+# scores in a block: 2 MiB of float32, half or four times as many are slower
+BLOCK = 2**19
 # up to so many scores a head the table is faster, and hardly larger than the rest
 TABLE = 2**18
 # rows are cut into so many bands, each of which skips the keys behind its last query

@@ -65,7 +65,7 @@ def normalize(x, gamma, beta, mean, variance, *, axis, epsilon):
     return y.astype(x.dtype)
 
 
-def group_norm(x, gamma, beta, *, groups, epsilon):
+def group_norm(x, gamma, beta, *, groups, epsilon, training):
     """Normalise each group of channels of each sample.
 
     Args:
@@ -74,6 +74,7 @@ def group_norm(x, gamma, beta, *, groups, epsilon):
         beta: Offsets.
         groups: Number of groups.
         epsilon: Added to the variance.
+        training: Makes no difference here.
 
     Returns:
         The result.

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from .group_norm import group_norm
+from .xla import is_compiling
 
 __all__ = ["batch_norm", "ghost_sums", "group_norm", "normalize"]
 
@@ -29,8 +30,7 @@ def batch_norm(x, gamma, beta, mean, variance, *, axis, momentum, epsilon):
     """
     arguments = (gamma, beta, mean, variance)
     # compiled by XLA the kernel takes E[x^2] - E[x]^2, which cancels
-    exact = tf.__internal__.get_enclosing_xla_context() is not None
-    if exact or x.dtype not in FUSED:
+    if is_compiling() or x.dtype not in FUSED:
         y, *moved = _written_out(x, *arguments, axis, momentum, epsilon)
     else:
         y, *moved = _fused(x, *arguments, axis, epsilon, factor=1 - momentum)

@@ -10,7 +10,7 @@ import math
 import torch
 
 
-def group_norm(x, gamma, beta, *, groups, epsilon):
+def group_norm(x, gamma, beta, *, groups, epsilon, training):
     """Normalise each group of channels of each sample.
 
     Args:
@@ -19,6 +19,7 @@ def group_norm(x, gamma, beta, *, groups, epsilon):
         beta: Offsets.
         groups: Number of groups.
         epsilon: Added to the variance.
+        training: Makes no difference here.
 
     Returns:
         The result.
