@@ -3,7 +3,8 @@
 A new layer, loss, callback ... needs a row here and no test of its own for what the
 questions in this folder already ask. Shapes are deliberately awkward: a batch of
 three, odd, not square. `test_public_names.py` fails where a row is missing. The rows
-of layers stand in files by topic, `rows_*.py`.
+of layers stand in files by topic, `rows_*.py`, and those of callbacks in
+`callback_rows_*.py`.
 """
 
 import dataclasses
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 from conformance.row import Row
 
-from kerasmith import callbacks, layers, zoo
+from kerasmith import layers, zoo
 
 
 def _topics():
@@ -85,20 +86,12 @@ LOSSES = {
 }
 
 # how to build a callback that keeps its files in a folder; one without `get_state` and
-# `set_state` gives a reason below
-CALLBACKS = {
-    "history_log": lambda folder, **keywords: callbacks.HistoryLog(
-        folder / "history.csv", **keywords
-    ),
-    "keep_best": lambda folder, **keywords: callbacks.KeepBest(
-        folder / "best.weights.h5", **{"monitor": "loss", **keywords}
-    ),
-    "resume": lambda folder, **keywords: callbacks.Resume(
-        folder / "states", **keywords
-    ),
-}
-
-WITHOUT_STATE = {"resume": "its state is what it writes to its folder"}
+# `set_state` gives a reason below. The rows stand in files by topic
+CALLBACKS, WITHOUT_STATE = {}, {}
+for _path in sorted(pathlib.Path(__file__).parent.glob("callback_rows_*.py")):
+    _rows = importlib.import_module(f"conformance.{_path.stem}")
+    CALLBACKS.update(_rows.CALLBACKS)
+    WITHOUT_STATE.update(getattr(_rows, "WITHOUT_STATE", {}))
 
 # every row that computes: all that is asked of a layer can be asked of a model, and
 # an activation or an initialiser is asked inside a layer of Keras
