@@ -3,5 +3,6 @@
 from .history_log import HistoryLog
 from .keep_best import KeepBest
 from .resume import Resume
+from .shuffled_batches import ShuffledBatches
 
-__all__ = ["HistoryLog", "KeepBest", "Resume"]
+__all__ = ["HistoryLog", "KeepBest", "Resume", "ShuffledBatches"]

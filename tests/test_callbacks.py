@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kerasmith import callbacks
-from kerasmith.callbacks import resume as resuming
+from kerasmith.callbacks import generations, training_state
 from kerasmith.callbacks.files import replacing, write_text
 from kerasmith.callbacks.monitor import direction
 
@@ -121,8 +121,8 @@ def test_a_torn_state_is_passed_over_with_a_warning(tmp_path):
     best, log, resume = kept_in(tmp_path)
     fit_epoch_by_epoch(make_model(), [best, log, resume], 0, 5)
     states = sorted(path.name for path in (tmp_path / "states").iterdir())
-    assert states == ["epoch-00003", "epoch-00004"]
-    torn = tmp_path / "states" / "epoch-00004" / "variables.bin"
+    assert states == ["epoch-00003-step-00000000", "epoch-00004-step-00000000"]
+    torn = tmp_path / "states" / "epoch-00004-step-00000000" / "arrays.bin"
     torn.write_bytes(torn.read_bytes()[:-10])
     with pytest.warns(UserWarning, match="checksum"):
         assert callbacks.Resume(tmp_path / "states", (best, log)).epoch == 3
@@ -158,8 +158,8 @@ def test_a_state_of_other_callbacks_is_refused(tmp_path):
 
 
 def test_a_callback_without_a_state_is_refused(tmp_path):
-    with pytest.raises(TypeError, match="TerminateOnNaN"):
-        callbacks.Resume(tmp_path, (keras.callbacks.TerminateOnNaN(),))
+    with pytest.raises(TypeError, match="RemoteMonitor"):
+        callbacks.Resume(tmp_path, (keras.callbacks.RemoteMonitor(),))
 
 
 def test_half_precision_survives_a_state(tmp_path):
@@ -174,8 +174,9 @@ def test_half_precision_survives_a_state(tmp_path):
     changed = [w + 1 for w in first.get_weights()]
     first.set_weights(changed)
     resume.save(2)
-    state, data = resuming.newest_state(tmp_path)
-    resuming.restore_variables(second, state["variables"], data)
+    state, data = generations.newest(tmp_path)
+    arrays = generations.split(data, state["variables"] + state["metrics"])
+    training_state.put(second, [], state, arrays)
     for found, expected in zip(second.get_weights(), changed, strict=True):
         np.testing.assert_array_equal(found, expected)
 
