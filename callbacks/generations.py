@@ -135,7 +135,8 @@ def split(data, descriptions):
     for shape, dtype in descriptions:
         count = int(np.prod(shape, dtype="int64"))
         array = np.frombuffer(data, _numpy_dtype(dtype), count, begin)
-        arrays.append(array.reshape(shape))
+        # a copy: JAX may compute in the memory that it is given
+        arrays.append(array.reshape(shape).copy())
         begin += array.nbytes
     if begin != len(data):
         raise ValueError(f"the state holds {len(data)} bytes, expected {begin}.")

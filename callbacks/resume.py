@@ -318,15 +318,13 @@ def _check_interval(every, by, data):
 @functools.cache
 def _drawing(steps):
     """Give a training function that takes its batches and does nothing with them."""
-    backend = keras.backend.backend()
-    if backend == "jax":
-        return lambda state, batches: ({}, state)
-    if backend == "torch":
-        return lambda batches: {}
+    if keras.backend.backend() == "torch":
+        return lambda batch: {}  # drawn already
 
-    def draw(iterator):
+    def draw(*arguments):
+        *state, batches = arguments
         for _ in range(steps):
-            next(iterator)
-        return {}
+            next(batches)
+        return ({}, *state) if state else {}
 
     return draw
