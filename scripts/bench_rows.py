@@ -8,6 +8,7 @@ import tempfile
 
 from kerasmith.scripts import (
     bench_attention,
+    bench_callbacks,
     bench_dropout,
     bench_normalization,
     bench_recurrent,
@@ -96,4 +97,5 @@ ROWS = {
     **bench_dropout.ROWS,
     **bench_recurrent.ROWS,
     **bench_attention.ROWS,
+    **bench_callbacks.ROWS,
 }

@@ -19,6 +19,8 @@ from .. import recipes, registry
 from .export import export
 from .judge import judge, read_history, write_findings, write_results
 
+# steps; a state is saved at least as often
+LONG_EPOCH = 500
 PACKAGES = ("kerasmith", "keras", "tensorflow", "jax", "torch", "numpy", "sklearn")
 
 
@@ -51,7 +53,7 @@ def train(recipe, out=None, *, resume=False, verbose="auto"):
         out: Folder of the run; `runs/<name>`, or `runs/<name>-2` and so on if that
             is taken.
         resume: Whether to carry on with the run in `out`, or with the newest
-            unfinished one of that name, from its last finished epoch.
+            unfinished one of that name, from the newest of its states.
         verbose: As for `fit`.
 
     Returns:
@@ -171,20 +173,23 @@ def fit(recipe, model, data, folder, verbose: str | int = "auto"):
     log = HistoryLog(folder / "history.csv")
     more = recipe.callbacks()
     stateful = [callback for callback in more if hasattr(callback, "get_state")]
-    resume = Resume(folder / "training" / "states", (best, log, *stateful))
+    resume = Resume(
+        folder / "training" / "states",
+        (best, log, *stateful),
+        data=data,
+        **_every(data.steps),
+    )
+    start = resume.epoch
     began = time.perf_counter()
     try:
         model.fit(
             data.train,
             validation_data=data.dev,
             epochs=recipe.epochs,
-            initial_epoch=resume.epoch,
+            initial_epoch=start,
             shuffle=False,  # the data shuffles itself, by seed and epoch
             verbose=verbose,
             callbacks=[
-                keras.callbacks.LambdaCallback(
-                    on_epoch_begin=lambda epoch, logs: data.seek(epoch)
-                ),
                 *more,
                 keras.callbacks.TensorBoard(
                     folder / "tensorboard", write_graph=False, profile_batch=0
@@ -203,8 +208,15 @@ def fit(recipe, model, data, folder, verbose: str | int = "auto"):
             f"keep: {folder / 'history.csv'} shows how it diverged. Train with a lower "
             f"learning_rate than {recipe.learning_rate}."
         )
-    earlier = sum(row["seconds"] for row in log.rows[: resume.epoch])
+    earlier = sum(row["seconds"] for row in log.rows[:start])
     return earlier + time.perf_counter() - began, best
+
+
+def _every(steps):
+    """Tell how often to save: after each epoch, and within epochs that are long."""
+    if steps > LONG_EPOCH:
+        return {"every": LONG_EPOCH, "by": "step"}
+    return {"every": 1, "by": "epoch"}
 
 
 def _finish(recipe, model, data, folder, seconds, best):

@@ -1,0 +1,101 @@
+"""What `kerasmith bench` measures of callbacks, against `fit` without them."""
+
+import functools
+import tempfile
+
+import numpy as np
+
+from kerasmith.scripts.bench import Pair
+
+BATCH, STEPS = 32, 101  # the state is saved before the last step
+
+
+def resume_resnet20():
+    """Time steps of ResNet-20 with a state saved every 100 of them, and without.
+
+    Batches of 32 images of 32 x 32, stochastic gradient descent with momentum.
+
+    Returns:
+        List of `Pair`.
+
+    Example:
+
+    >>> len(resume_resnet20())
+    1
+    """
+    label = f"{STEPS} steps of ResNet-20 with a state saved every 100, against none"
+    return [Pair(label, _resnet20_run(True), _resnet20_run(False))]
+
+
+def _resnet20_run(saving):
+    @functools.cache
+    def prepared():
+        import keras
+
+        from kerasmith import callbacks
+
+        model = resnet20()
+        optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
+        model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=False)
+        generator = np.random.default_rng(0)
+        images = generator.normal(size=(BATCH * STEPS, 32, 32, 3)).astype("float32")
+        labels = generator.integers(0, 10, len(images))
+        data = callbacks.ShuffledBatches(images, labels, batch_size=BATCH)
+
+        def fit():
+            with tempfile.TemporaryDirectory() as folder:
+                resume = callbacks.Resume(folder, data=data, every=100, by="step")
+                model.fit(data, callbacks=[resume] if saving else None, verbose=0)
+
+        return fit
+
+    return lambda: prepared()()
+
+
+def resnet20():
+    """Build the ResNet-20 of He et al. (2015) for images of 32 x 32.
+
+    Returns:
+        Model.
+
+    Example:
+
+    >>> resnet20().count_params()  # 1,376 of them the moving statistics
+    271098
+    """
+    import keras
+
+    layers = keras.layers
+
+    def norm_and_relu(x):
+        return layers.ReLU()(layers.BatchNormalization()(x))
+
+    def convolution(x, filters, stride=1):
+        return layers.Conv2D(
+            filters, 3, strides=stride, padding="same", use_bias=False
+        )(x)
+
+    def shortcut(x, filters, stride):
+        if stride == 1:
+            return x
+        width = filters // 4
+        padded = layers.Lambda(
+            lambda y: keras.ops.pad(
+                y[:, ::2, ::2], [(0, 0), (0, 0), (0, 0), (width, width)]
+            )
+        )
+        return padded(x)
+
+    inputs = keras.Input((32, 32, 3))
+    x = norm_and_relu(convolution(inputs, 16))
+    for stage, filters in enumerate((16, 32, 64)):
+        for block in range(3):
+            stride = 2 if stage and not block else 1
+            branch = norm_and_relu(convolution(x, filters, stride))
+            branch = layers.BatchNormalization()(convolution(branch, filters))
+            x = layers.ReLU()(layers.Add()([branch, shortcut(x, filters, stride)]))
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(10, activation="softmax")(x))
+
+
+ROWS = {"resume_resnet20": resume_resnet20}
