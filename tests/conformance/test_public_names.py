@@ -43,6 +43,7 @@ ASKED_ELSEWHERE = {
     "kerasmith.zoo.recipes.to_config": "tests/test_recipes.py",
     "kerasmith.zoo.recipes.with_settings": "tests/test_recipes.py",
     "kerasmith.zoo.tools.Card": "tests/test_card.py",
+    "kerasmith.zoo.tools.ExportBest": "tests/test_export_best.py",
     "kerasmith.zoo.tools.ExportMismatch": "tests/test_export.py",
     "kerasmith.zoo.tools.Run": "tests/test_run.py: `train` gives one",
     "kerasmith.zoo.tools.export_run": "tests/test_command_line.py: by `export`",

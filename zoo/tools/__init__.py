@@ -2,12 +2,14 @@
 
 from .card import Card, card
 from .export import ExportMismatch, export
+from .export_best import ExportBest
 from .finished import export_run, predict_files, tell
 from .parity import load_saved, predict_images
 from .run import Run, train
 
 __all__ = [
     "Card",
+    "ExportBest",
     "ExportMismatch",
     "Run",
     "card",
