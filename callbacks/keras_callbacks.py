@@ -70,7 +70,9 @@ def state_of(callback):
     """
     if hasattr(callback, "get_state"):
         return callback.get_state()
-    state = {name: _plain(_read(callback, name)) for name in _attributes(callback)}
+    state = {
+        name: _plain(_read(callback, name)) for name in _attributes(callback) or ()
+    }
     if isinstance(callback, keras.callbacks.CSVLogger):
         path = pathlib.Path(callback.filename)
         state["size"] = path.stat().st_size if path.exists() else 0
@@ -94,7 +96,7 @@ def set_state(callback, state):
     if hasattr(callback, "set_state"):
         callback.set_state(state)
         return
-    for name in _attributes(callback):
+    for name in _attributes(callback) or ():
         setattr(callback, name, state[name])
 
 

@@ -4,6 +4,7 @@ import functools
 import pathlib
 import shutil
 import time
+from typing import Any
 
 import keras
 
@@ -76,6 +77,9 @@ class Resume(keras.callbacks.Callback):
     >>> fit(folder, 4) == fit(tempfile.mkdtemp(), 4)
     True
     """
+
+    training_data: Any  # a `seek` is asked for
+    _state: Any  # a dictionary while there is something to restore
 
     def __init__(
         self,

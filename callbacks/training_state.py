@@ -4,6 +4,7 @@ import json
 import random
 import sys
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
@@ -131,7 +132,8 @@ def take(model, callbacks):
     >>> len(state["variables"]), len(state["metrics"]), len(arrays)
     (4, 2, 6)
     """
-    state, arrays = {"callbacks": []}, []
+    state: dict[str, Any] = {"callbacks": []}
+    arrays = []
     kinds = {"variables": variables_of(model), "metrics": model.metrics_variables}
     for kind, variables in kinds.items():
         values = [ops.convert_to_numpy(variable) for variable in variables]
@@ -146,7 +148,7 @@ def take(model, callbacks):
         }
         state["callbacks"].append(entry)
         arrays += held
-    history = getattr(model, "history", None)
+    history: Any = getattr(model, "history", None)
     if isinstance(history, keras.callbacks.History):
         values = history.history.items()
         state["history"] = {
@@ -229,7 +231,7 @@ def put(model, callbacks, state, arrays, *, metrics=True):
         held = [arrays.pop(0) for _ in entry["arrays"]]
         keras_callbacks.set_state(callback, entry["state"])
         keras_callbacks.set_arrays(callback, held)
-    history = getattr(model, "history", None)
+    history: Any = getattr(model, "history", None)
     if "history" in state and isinstance(history, keras.callbacks.History):
         history.epoch = list(state["history"]["epoch"])
         history.history = {k: list(v) for k, v in state["history"]["history"].items()}
@@ -254,7 +256,8 @@ def random_states():
     version, numbers, gauss = random.getstate()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        name, keys, *rest = np.random.get_state()
+        legacy: Any = np.random.get_state()
+    name, keys, *rest = legacy
     states = {
         "python": [version, list(numbers), gauss],
         "numpy": [name, keys.tolist(), *rest],
