@@ -396,6 +396,5 @@ def _where_variables_live(model):
 
 
 def _compile_anew(model):
-    # on_train_begin comes after Keras has made the function, which it looks up anew
-    # before every step
+    # on_train_begin comes after Keras made the function, which it looks up every step
     model.make_train_function(force=True)
