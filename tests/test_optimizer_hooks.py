@@ -169,7 +169,8 @@ for path in json.loads(sys.argv[1]):
     variables = model.optimizer.variables
     values = [ops.convert_to_numpy(v).astype(float).ravel().tolist() for v in variables]
     found.append([type(model.optimizer).__name__, values])
-print(json.dumps([found, [name for name in sys.modules if name.startswith("kerasmith")]]))
+ours = [name for name in sys.modules if name.startswith("kerasmith")]
+print(json.dumps([found, ours]))
 """
 
 
