@@ -1,8 +1,10 @@
 """Callbacks: what steers training."""
 
+from .gradient_clipping import GradientClipping
 from .history_log import HistoryLog
 from .keep_best import KeepBest
 from .resume import Resume
 from .shuffled_batches import ShuffledBatches
 
 __all__ = ["HistoryLog", "KeepBest", "Resume", "ShuffledBatches"]
+__all__ = ["GradientClipping", "HistoryLog", "KeepBest", "Resume"]

@@ -61,24 +61,37 @@ class HistoryLog(keras.callbacks.Callback):
     def __init__(self, path):
         super().__init__()
         self.path = pathlib.Path(path)
-        self.rows = []
+        self.rows, self.newest = [], None
 
     def on_train_begin(self, logs=None):
-        self.rows = []
+        self.rows, self.newest = [], None
 
     def on_epoch_begin(self, epoch, logs=None):
+        self._complete()
         self.began = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        values = {name: float(value) for name, value in (logs or {}).items()}
-        # where a callback has logged the rate already, its word counts
-        values.setdefault(
-            "learning_rate",
-            float(ops.convert_to_numpy(self.model.optimizer.learning_rate)),
-        )
+        rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
         seconds = round(time.perf_counter() - self.began, 3)
-        self.rows = [*self.rows, {"epoch": epoch + 1, **values, "seconds": seconds}]
-        write_text(self.path, to_csv(self.rows))
+        self.newest = epoch, logs or {}, rate, seconds
+        self.rows = [*self.rows, {}]
+        self._complete()
+
+    def on_train_end(self, logs=None):
+        self._complete()
+
+    def _complete(self):
+        """Write the newest row, with what callbacks behind this one have logged."""
+        if self.newest is None:
+            return
+        epoch, logs, rate, seconds = self.newest
+        values = {name: float(logs[name]) for name in sorted(logs)}
+        # where a callback has logged the rate already, its word counts
+        last = {"learning_rate": values.pop("learning_rate", rate), "seconds": seconds}
+        row = {"epoch": epoch + 1, **values, **last}
+        if row != self.rows[-1]:
+            self.rows = [*self.rows[:-1], row]
+            write_text(self.path, to_csv(self.rows))
 
     def get_state(self):
         """Give what an interrupted run must remember, ready for JSON.
@@ -91,6 +104,7 @@ class HistoryLog(keras.callbacks.Callback):
         >>> HistoryLog("history.csv").get_state()
         {'rows': []}
         """
+        self._complete()
         return {"rows": self.rows}
 
     def set_state(self, state):
@@ -103,4 +117,4 @@ class HistoryLog(keras.callbacks.Callback):
 
         >>> HistoryLog("history.csv").set_state({"rows": [{"epoch": 1}]})
         """
-        self.rows = list(state["rows"])
+        self.rows, self.newest = list(state["rows"]), None
