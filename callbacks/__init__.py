@@ -1,8 +1,9 @@
 """Callbacks: what steers training."""
 
 from .dropout_schedule import DropoutSchedule
+from .freeze_schedule import FreezeSchedule
 from .history_log import HistoryLog
 from .keep_best import KeepBest
 from .resume import Resume
 
-__all__ = ["DropoutSchedule", "HistoryLog", "KeepBest", "Resume"]
+__all__ = ["DropoutSchedule", "FreezeSchedule", "HistoryLog", "KeepBest", "Resume"]
