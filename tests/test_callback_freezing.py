@@ -147,7 +147,7 @@ def test_an_optimizer_built_on_frozen_layers_keeps_its_slots(name):
     assert [part.trainable for part in model.layers] == [False, False, True]
     fresh = make_model(OPTIMIZERS[name]())
     fresh.optimizer.build(fresh.trainable_variables)
-    assert set(slots(fresh)) == set(after) > set(before)
+    assert len(slots(fresh)) == len(after) > len(before)
     assert len(fresh.optimizer.variables) == len(model.optimizer.variables)
     seen = Seen()
     fit(model, [schedule, seen])
