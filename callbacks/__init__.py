@@ -5,5 +5,13 @@ from .freeze_schedule import FreezeSchedule
 from .history_log import HistoryLog
 from .keep_best import KeepBest
 from .resume import Resume
+from .training_monitor import TrainingMonitor
 
-__all__ = ["DropoutSchedule", "FreezeSchedule", "HistoryLog", "KeepBest", "Resume"]
+__all__ = [
+    "DropoutSchedule",
+    "FreezeSchedule",
+    "HistoryLog",
+    "KeepBest",
+    "Resume",
+    "TrainingMonitor",
+]
