@@ -181,7 +181,8 @@ class TrainingMonitor(keras.callbacks.Callback):
         self.outputs = list(self.probe.names)
         row = {name: found[name].tolist() for name in ("mean", "std")}
         row["dead"] = listed(found["dead"], found["dead"] != NOT_ASKED)
-        self._log(row, self.outputs, self.begun)
+        rows = {f"activation_{kind}": values for kind, values in row.items()}
+        self._log(rows, self.outputs, self.begun)
         self.activations = [
             *self.activations,
             {"epoch": epoch, "step": self.begun, **row},
