@@ -8,3 +8,18 @@ from .shuffled_batches import ShuffledBatches
 
 __all__ = ["HistoryLog", "KeepBest", "Resume", "ShuffledBatches"]
 __all__ = ["GradientClipping", "HistoryLog", "KeepBest", "Resume"]
+from .dropout_schedule import DropoutSchedule
+from .freeze_schedule import FreezeSchedule
+from .history_log import HistoryLog
+from .keep_best import KeepBest
+from .resume import Resume
+from .training_monitor import TrainingMonitor
+
+__all__ = [
+    "DropoutSchedule",
+    "FreezeSchedule",
+    "HistoryLog",
+    "KeepBest",
+    "Resume",
+    "TrainingMonitor",
+]

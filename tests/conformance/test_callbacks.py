@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from conformance.tables import CALLBACKS, WITHOUT_STATE, every
 
+from kerasmith import layers
+
 STATEFUL = {name: b for name, b in CALLBACKS.items() if name not in WITHOUT_STATE}
 NOWHERE = pathlib.Path("nowhere")
 WATCHING = {
@@ -29,7 +31,9 @@ def _time_stands_still(monkeypatch):
 
 def make_model():
     keras.utils.set_random_seed(3)
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    # before the one layer that most need: one with a rate to move, and one to freeze
+    parts = [layers.DropPath(0.0, seed=5), keras.layers.Dense(3), keras.layers.Dense(1)]
+    model = keras.Sequential([keras.Input((3,)), *parts])
     # no compilation for four steps
     model.compile(keras.optimizers.SGD(0.05), "mse", run_eagerly=True)
     return model

@@ -1,0 +1,100 @@
+"""Files that TensorBoard reads, written without TensorFlow."""
+
+import os
+import pathlib
+import time
+
+import numpy as np
+
+
+class EventFile:
+    """Writes scalars and histograms for TensorBoard.
+
+    Needs the package `tensorboard`, and neither TensorFlow nor PyTorch.
+
+    Args:
+        folder: Folder of the run; TensorBoard merges several files in it.
+
+    Attributes:
+        path: The file.
+
+    Raises:
+        ImportError: If `tensorboard` is not installed.
+
+    Example:
+
+    >>> import tempfile
+    >>> file = EventFile(tempfile.mkdtemp())
+    >>> file.scalar("loss", 3, 0.25)
+    >>> file.close()
+    >>> file.path.stat().st_size > 60
+    True
+    """
+
+    def __init__(self, folder):
+        try:
+            from tensorboard.summary.writer.record_writer import RecordWriter
+        except ImportError as problem:
+            raise ImportError(
+                "log_dir needs the package tensorboard: pip install tensorboard."
+            ) from problem
+        name = f"events.out.tfevents.{time.time():.6f}.{os.getpid()}.kerasmith"
+        self.path = pathlib.Path(folder) / name
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.records = RecordWriter(open(self.path, "ab"))
+        self._write(file_version="brain.Event:2")
+
+    def scalar(self, tag, step, value):
+        """Write a number.
+
+        Args:
+            tag: Its name; what stands before a `/` groups names.
+            step: The step.
+            value: The number; `None` writes nothing.
+        """
+        from tensorboard.plugins.scalar import metadata
+
+        if value is not None:
+            about = metadata.create_summary_metadata(display_name=tag, description="")
+            self._write(tag, step, np.float32(value), about)
+
+    def histogram(self, tag, step, values, bins=30):
+        """Write how values are spread.
+
+        Args:
+            tag: Its name.
+            step: The step.
+            values: Array; entries that are not finite are left out.
+            bins: Number of bins.
+        """
+        from tensorboard.plugins.histogram import metadata
+
+        values = np.asarray(values, "float64")
+        values = values[np.isfinite(values)]
+        if values.size:
+            counts, edges = np.histogram(values, bins)
+            table = np.stack([edges[:-1], edges[1:], counts], 1)
+            about = metadata.create_summary_metadata(display_name=tag, description="")
+            self._write(tag, step, table, about)
+
+    def _write(self, tag=None, step=None, value=None, about=None, **entries):
+        from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2
+        from tensorboard.compat.proto import types_pb2 as types
+
+        if tag is not None:
+            kind = types.DT_FLOAT if value.dtype == np.float32 else types.DT_DOUBLE
+            tensor = tensor_pb2.TensorProto(dtype=kind, tensor_content=value.tobytes())
+            for size in value.shape:
+                tensor.tensor_shape.dim.add(size=size)
+            entry = summary_pb2.Summary.Value(tag=tag, tensor=tensor, metadata=about)
+            entries = {"step": step, "summary": summary_pb2.Summary(value=[entry])}
+        event = event_pb2.Event(wall_time=time.time(), **entries)
+        self.records.write(event.SerializeToString())
+
+    def flush(self):
+        """Bring to the disk what was written."""
+        self.records.flush()
+
+    def close(self):
+        """Close the file."""
+        self.records.close()
