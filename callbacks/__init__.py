@@ -2,6 +2,18 @@
 
 from .history_log import HistoryLog
 from .keep_best import KeepBest
+from .learning_rate import LearningRate
+from .plateau import Plateau
 from .resume import Resume
+from .schedules import Noam, OneCycle, StepDecay
 
-__all__ = ["HistoryLog", "KeepBest", "Resume"]
+__all__ = [
+    "HistoryLog",
+    "KeepBest",
+    "LearningRate",
+    "Noam",
+    "OneCycle",
+    "Plateau",
+    "Resume",
+    "StepDecay",
+]
