@@ -4,6 +4,7 @@ from .history_log import HistoryLog
 from .keep_best import KeepBest
 from .learning_rate import LearningRate
 from .plateau import Plateau
+from .range_test import find_learning_rate
 from .resume import Resume
 from .schedules import Noam, OneCycle, StepDecay
 
@@ -16,4 +17,5 @@ __all__ = [
     "Plateau",
     "Resume",
     "StepDecay",
+    "find_learning_rate",
 ]
