@@ -200,7 +200,7 @@ class LearningRate(keras.callbacks.Callback):
     def _return_to_best(self):
         if self.returning and self.best_weights:
             for weight, best in zip(self.model.weights, self.best_weights, strict=True):
-                weight.assign(best)
+                weight.assign(copied(best))
             self.returning = False
 
     def _write(self):
@@ -305,11 +305,11 @@ def as_float(value):
     )
 
 
-def copied(variable):
-    """Copy a variable on its device; a compiled step may take over the old one.
+def copied(value):
+    """Copy on the device; a compiled step may take over what a variable holds.
 
     Args:
-        variable: A `keras.Variable`.
+        value: A variable, a tensor or an array.
 
     Returns:
         Tensor.
@@ -319,4 +319,4 @@ def copied(variable):
     >>> copied(keras.Variable([1.0])).shape == (1,)
     True
     """
-    return ops.copy(ops.convert_to_tensor(variable))
+    return ops.copy(ops.convert_to_tensor(value))

@@ -184,14 +184,17 @@ def test_a_fit_begins_anew_and_a_later_epoch_where_it_stands():
     rule, model, weights = composed("linear"), make_model(), Weights()
     for _ in range(2):
         fit(model, [rule, weights], steps=2, epochs=2)
-        np.testing.assert_allclose(-np.diff(weights.seen), [0.1, 0.075, 0.05, 0.025])
+        np.testing.assert_allclose(
+            -np.diff(weights.seen), [0.1, 0.075, 0.05, 0.025], 1e-5
+        )
     fit(model, [rule, weights], steps=2, epochs=2, initial_epoch=1)
     np.testing.assert_allclose(-np.diff(weights.seen), [0.05, 0.025], 1e-5)
 
 
 def test_the_logs_hold_the_rate_of_the_last_update():
     history = fit(make_model(), [composed("linear")]).history
-    np.testing.assert_allclose(history["learning_rate"], 0.1 * np.array([13, 1]) / 24)
+    expected = 0.1 * np.array([13, 1]) / 24
+    np.testing.assert_allclose(history["learning_rate"], expected, 1e-5)
 
 
 def drive(rule, model, values):
@@ -272,7 +275,8 @@ def test_a_person_overrides_the_rate_in_a_file(tmp_path):
         fit(make_model(), [person, rule, weights], steps=1, epochs=6)
     rates = -np.diff(weights.seen)
     np.testing.assert_allclose(rates, [0.1, 0.5, 0.5, 0.1, 0.1, 0], 1e-5, 1e-7)
-    assert len(told) == 2  # once for each text that is none
+    about = [one for one in told if "learning rate" in str(one.message)]
+    assert len(about) == 2  # once for each text that is none
     path.unlink()
     np.testing.assert_allclose(rates_of(rule, steps=1, epochs=2), 0.1, 1e-5)
 
@@ -306,7 +310,7 @@ def test_a_model_saved_meanwhile_is_plain(own, when, tmp_path):
         with pytest.raises(KeyboardInterrupt):
             fit(model, [rule, Break()])
         model.save(path)
-        reached = 0.125 * 13 / 24
+        reached = 0.125 * 12 / 24  # that of the epoch which had begun
     config, text = saved_optimizer(path)
     assert "kerasmith" not in text
     plain = keras.saving.serialize_keras_object(keras.optimizers.Adam(own))
