@@ -12,7 +12,6 @@ import contextlib
 import threading
 
 import keras
-from keras import ops
 
 _PRIVATE_PLACES = (
     "_backend_apply_gradients",
@@ -271,9 +270,6 @@ def attached_hooks(optimizer):
     Args:
         optimizer: The optimizer, with loss scaling or without.
 
-    Returns:
-        List of `OptimizerHook`.
-
     Example:
 
     >>> attached_hooks(keras.optimizers.SGD())
@@ -308,9 +304,6 @@ def inner(optimizer):
     Args:
         optimizer: The optimizer.
 
-    Returns:
-        The optimizer that changes the weights.
-
     Example:
 
     >>> sgd = keras.optimizers.SGD()
@@ -334,12 +327,15 @@ def _replicas():
 
 def _sum_over_replicas(gradients):
     """Make gradients dense, each the sum over the replicas of `tf.distribute`."""
-    if _replicas() > 1:
-        import tensorflow as tf
+    if keras.backend.backend() != "tensorflow":
+        return list(gradients)
+    import tensorflow as tf
 
+    if _replicas() > 1:
         context = tf.distribute.get_replica_context()
         gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
-    return [ops.convert_to_tensor(gradient) for gradient in gradients]
+    # that of an Embedding comes as rows, of which some may come twice
+    return [tf.convert_to_tensor(gradient) for gradient in gradients]
 
 
 def _attached_to(optimizer):
@@ -396,6 +392,5 @@ def _where_variables_live(model):
 
 
 def _compile_anew(model):
-    # on_train_begin comes after Keras has made the function, which it looks up anew
-    # before every step
+    # on_train_begin comes after Keras made the function, which it looks up every step
     model.make_train_function(force=True)

@@ -68,8 +68,11 @@ class RangeTest:
 
     @property
     def suggestion(self):
-        """Give the rate to begin with: the steepest."""
-        return self.steepest
+        """Give the rate to begin with: the smaller of the two.
+
+        Of momentum, the few steps of the test show only a part.
+        """
+        return min(self.steepest, self.tenth_of_minimum)
 
     def plot(self, path=None):
         """Draw the losses over the rates.
@@ -263,6 +266,10 @@ def unchanged(model):
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     kept = [(v, batches.host_copy(v)) for v in _variables(model)]
+    for variable, value in kept:
+        # on JAX, weights that became their own average share its memory, which no
+        # step can take over twice
+        variable.assign(value)
     generators = batches.random_states()
     stop_training = model.stop_training
     try:
