@@ -132,7 +132,10 @@ def smooth(values, reach=None):
 
 
 def steepest(rates, losses):
-    """Find where a loss falls most per factor of the rate, before its least value.
+    """Find where a loss falls most per factor of the rate, on its way to the least.
+
+    The way begins where the loss has last been within a tenth of the fall from its
+    first level, the mean of the first quarter: before, it is noise that falls.
 
     Args:
         rates: Ascending rates.
@@ -142,7 +145,7 @@ def steepest(rates, losses):
         Index.
 
     Raises:
-        ValueError: If there are fewer than two, or none is below the first.
+        ValueError: If there are fewer than two, or none is below the first level.
 
     Example:
 
@@ -150,13 +153,18 @@ def steepest(rates, losses):
     1
     """
     least = int(np.argmin(losses)) if len(losses) else 0
-    if least == 0:
+    level = np.mean(losses[: least // 4 + 1]) if least else 0.0
+    if least == 0 or losses[least] >= level:
         raise ValueError(
             "no rate of the range test lowered the loss: the model does not learn, or "
             "the lowest rate is too high already. Try a smaller `low`."
         )
-    slopes = np.diff(losses[: least + 1]) / np.diff(np.log(rates[: least + 1]))
-    return int(np.argmin(slopes))
+    begun = losses[least] + 0.9 * (level - losses[least])
+    begin = least - 1
+    while begin > 0 and losses[begin] < begun:
+        begin -= 1
+    falls = np.diff(losses[begin : least + 1])
+    return begin + int(np.argmin(falls / np.diff(np.log(rates[begin : least + 1]))))
 
 
 def find_learning_rate(
