@@ -8,7 +8,7 @@ import pathlib
 
 import numpy as np
 
-from . import batches, rate_hook
+from . import endless_batches, rate_hook
 
 # how many times its least value the mean of the last losses may be
 DIVERGED, LAST = 4.0, 5
@@ -214,9 +214,9 @@ def find_learning_rate(
         raise ValueError(f"find_learning_rate needs steps >= 3, received {steps}.")
     if getattr(model, "optimizer", None) is None:
         raise ValueError("find_learning_rate needs a compiled model: compile it first.")
-    feed = batches.forever(data, batch_size, seed)
+    feed = endless_batches.forever(data, batch_size, seed)
     first = next(feed)
-    batches.build(model, first[0])
+    endless_batches.build(model, first[0])
     rate_hook.release(model)
     hook = rate_hook.RateHook(rate_hook.own_rate(model.optimizer))
     rates = np.geomspace(low, high, steps)
@@ -273,12 +273,12 @@ def unchanged(model):
     """
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
-    kept = [(v, batches.host_copy(v)) for v in _variables(model)]
+    kept = [(v, endless_batches.host_copy(v)) for v in _variables(model)]
     for variable, value in kept:
         # on JAX, weights that became their own average share its memory, which no
         # step can take over twice
         variable.assign(value)
-    generators = batches.random_states()
+    generators = endless_batches.random_states()
     stop_training = model.stop_training
     try:
         yield
@@ -288,7 +288,7 @@ def unchanged(model):
             metric.reset_state()
         for variable, value in kept:
             variable.assign(value)
-        batches.set_random_states(generators)
+        endless_batches.set_random_states(generators)
         model.stop_training = stop_training
 
 
