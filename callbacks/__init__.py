@@ -1,7 +1,25 @@
 """Callbacks: what steers training."""
 
+from .early_stopping import EarlyStopping
 from .history_log import HistoryLog
 from .keep_best import KeepBest
+from .prechelt import GeneralizationLoss, ProgressQuotient, UpSuccessive
 from .resume import Resume
+from .stopping import Criterion, Curves
+from .stopping_criteria import Diverged, Patience, Threshold, TimeBudget
 
-__all__ = ["HistoryLog", "KeepBest", "Resume"]
+__all__ = [
+    "Criterion",
+    "Curves",
+    "Diverged",
+    "EarlyStopping",
+    "GeneralizationLoss",
+    "HistoryLog",
+    "KeepBest",
+    "Patience",
+    "ProgressQuotient",
+    "Resume",
+    "Threshold",
+    "TimeBudget",
+    "UpSuccessive",
+]
