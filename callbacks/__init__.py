@@ -4,6 +4,7 @@ from .early_stopping import EarlyStopping
 from .history_log import HistoryLog
 from .keep_best import KeepBest
 from .prechelt import GeneralizationLoss, ProgressQuotient, UpSuccessive
+from .refit import Refitted, refit
 from .resume import Resume
 from .stopping import Criterion, Curves
 from .stopping_criteria import Diverged, Patience, Threshold, TimeBudget
@@ -18,8 +19,10 @@ __all__ = [
     "KeepBest",
     "Patience",
     "ProgressQuotient",
+    "Refitted",
     "Resume",
     "Threshold",
     "TimeBudget",
     "UpSuccessive",
+    "refit",
 ]

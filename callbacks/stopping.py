@@ -36,7 +36,8 @@ class Curves:
     @property
     def training(self):
         """The values of its counterpart on the training data, `None` without."""
-        return self.metrics.get(training_name(self.monitor))
+        name = training_name(self.monitor)
+        return self.metrics.get(name) if name else None
 
     @property
     def best(self):
@@ -199,7 +200,8 @@ class AllOf(Several):
 
     def stop(self, curves: Curves) -> str | None:
         reasons = self.reasons(curves)
-        return " and ".join(reasons) if all(reasons) else None
+        told = [reason for reason in reasons if reason]
+        return " and ".join(told) if len(told) == len(reasons) else None
 
 
 def in_epochs(count):
@@ -261,7 +263,7 @@ def above_zero(criterion, name):
     ValueError: Curves needs minutes > 0, received 0.
     """
     value = getattr(criterion, name)
-    if not isinstance(value, numbers.Real) or not 0 < value < math.inf:
+    if isinstance(value, str) or not 0 < value < math.inf:
         raise ValueError(
             f"{type(criterion).__name__} needs {name} > 0, received {value!r}."
         )
