@@ -13,8 +13,11 @@ __all__ = ["HistoryLog", "KeepBest", "Resume", "ShuffledBatches"]
 __all__ = ["GradientClipping", "HistoryLog", "KeepBest", "Resume"]
 from .dropout_schedule import DropoutSchedule
 from .freeze_schedule import FreezeSchedule
+from .early_stopping import EarlyStopping
 from .history_log import HistoryLog
 from .keep_best import KeepBest
+from .prechelt import GeneralizationLoss, ProgressQuotient, UpSuccessive
+from .refit import Refitted, refit
 from .resume import Resume
 from .training_monitor import TrainingMonitor
 
@@ -37,4 +40,23 @@ __all__ = [
     "Resume",
     "StepDecay",
     "find_learning_rate",
+from .stopping import Criterion, Curves
+from .stopping_criteria import Diverged, Patience, Threshold, TimeBudget
+
+__all__ = [
+    "Criterion",
+    "Curves",
+    "Diverged",
+    "EarlyStopping",
+    "GeneralizationLoss",
+    "HistoryLog",
+    "KeepBest",
+    "Patience",
+    "ProgressQuotient",
+    "Refitted",
+    "Resume",
+    "Threshold",
+    "TimeBudget",
+    "UpSuccessive",
+    "refit",
 ]

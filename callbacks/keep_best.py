@@ -1,12 +1,11 @@
 """Ending with the best weights of the run."""
 
 import math
-import pathlib
 
 import keras
 
 from . import monitor as monitors
-from .files import replacing
+from .best_weights import InFile
 
 
 def improves(value, best, direction):
@@ -65,11 +64,8 @@ class KeepBest(keras.callbacks.Callback):
 
     def __init__(self, path, monitor="val_loss", *, mode="auto"):
         super().__init__()
-        self.path = pathlib.Path(path)
-        if not self.path.name.endswith(".weights.h5"):
-            raise ValueError(
-                f"KeepBest needs a path that ends in .weights.h5, received {path}."
-            )
+        self.file = InFile(path, "KeepBest")
+        self.path = self.file.path
         self.monitor, self.mode = monitor, mode
         self.direction = monitors.direction(monitor, mode)
         self.best = self.best_epoch = None
@@ -80,8 +76,7 @@ class KeepBest(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         value = monitors.read(self.monitor, logs, "KeepBest")
         if improves(value, self.best, self.direction):
-            with replacing(self.path) as beside:
-                self.model.save_weights(beside)
+            self.file.keep(self.model)
             self.best, self.best_epoch = value, epoch
 
     def on_train_end(self, logs=None):
@@ -103,8 +98,7 @@ class KeepBest(keras.callbacks.Callback):
         """
         if self.best_epoch is None:
             return False
-        (model or self.model).load_weights(self.path)
-        return True
+        return self.file.put_back(model or self.model)
 
     def get_state(self):
         """Give what an interrupted run must remember, ready for JSON.

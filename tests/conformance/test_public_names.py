@@ -17,6 +17,17 @@ PACKAGES = PROJECT["tool"]["setuptools"]["packages"]
 # public names that fit no table: the file that asks them, and how, where not by name
 ASKED_ELSEWHERE = {
     "kerasmith.callbacks.ShuffledBatches": "tests/test_callback_resume.py",
+    "kerasmith.callbacks.Criterion": "tests/test_callback_early_stopping.py",
+    "kerasmith.callbacks.Curves": "tests/test_callback_early_stopping.py",
+    "kerasmith.callbacks.Diverged": "tests/test_callback_early_stopping.py",
+    "kerasmith.callbacks.GeneralizationLoss": "tests/test_callback_early_stopping.py",
+    "kerasmith.callbacks.Patience": "tests/test_callback_early_stopping.py",
+    "kerasmith.callbacks.ProgressQuotient": "tests/test_callback_early_stopping.py",
+    "kerasmith.callbacks.Refitted": "tests/test_callback_refit.py: `refit` gives one",
+    "kerasmith.callbacks.Threshold": "tests/test_callback_early_stopping.py",
+    "kerasmith.callbacks.TimeBudget": "tests/test_callback_early_stopping.py",
+    "kerasmith.callbacks.UpSuccessive": "tests/test_callback_early_stopping.py",
+    "kerasmith.callbacks.refit": "tests/test_callback_refit.py",
     "kerasmith.layers.constrain": "tests/test_constrain.py",
     "kerasmith.layers.lsuv": "tests/test_lsuv_mathematics.py",
     "kerasmith.zoo.Parts": "tests/test_parts.py",
