@@ -28,8 +28,8 @@ def recompute_statistics(model, data, batches=None, *, batch_size=32):
     Batch norms run as in training, each on the statistics of its batch; all other
     layers as at inference, so that dropout changes no variance. Batch norms that do
     not follow the batch in training stay as they are: frozen ones
-    (`trainable=False`), and those that a model calls with `training=False`. Nothing
-    else changes, random generators included, and nothing at all if it is
+    (`trainable=False`), and those that a model's `call` runs with `training=False`.
+    Nothing else changes, random generators included, and nothing at all if it is
     interrupted.
 
     Args:

@@ -17,7 +17,7 @@ PACKAGES = PROJECT["tool"]["setuptools"]["packages"]
 # public names that fit no table: the file that asks them, and how, where not by name
 ASKED_ELSEWHERE = {
     "kerasmith.callbacks.recompute_statistics": (
-        "tests/test_callback_precise_batch_norm.py"
+        "tests/test_callback_norm_statistics.py"
     ),
     "kerasmith.layers.constrain": "tests/test_constrain.py",
     "kerasmith.layers.lsuv": "tests/test_lsuv_mathematics.py",
