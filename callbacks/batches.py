@@ -2,6 +2,7 @@
 
 import inspect
 import itertools
+from typing import Any
 
 import keras
 import numpy as np
@@ -105,7 +106,7 @@ def _endless(data):
     if isinstance(data, keras.utils.PyDataset):
         return data.num_batches is None
     # tf.data says -1 where there is no end; -2 where it does not know
-    cardinality = getattr(data, "cardinality", None)
+    cardinality: Any = getattr(data, "cardinality", None)
     return _is_iterator(data) or (callable(cardinality) and int(cardinality()) == -1)
 
 

@@ -201,7 +201,8 @@ class _Recorder:
     """Listens to the calls of batch norms."""
 
     def __init__(self, norms):
-        self.norms, self.live = norms, None
+        self.norms = norms
+        self.live: list | None = None
 
     @contextlib.contextmanager
     def instead(self, listen, notes):
@@ -228,7 +229,7 @@ class _Recorder:
 
     def add(self, sums, norm, call, inputs, training=None, mask=None, **others):
         """Run a norm on the statistics of its batch, and keep these."""
-        if norm not in self.live or not norm.trainable:
+        if norm not in (self.live or ()) or not norm.trainable:
             return call(inputs, training=training, mask=mask, **others)
         with _plain(norm):
             outputs = call(inputs, training=True, mask=mask, **others)
