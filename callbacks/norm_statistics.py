@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from . import batches as batches_
+from . import input_batches as batches_
 
 
 def recompute_statistics(model, data, batches=None, *, batch_size=32):
