@@ -34,6 +34,8 @@ def make_model():
     # before the one layer that most need: one with a rate to move, and one to freeze
     parts = [layers.DropPath(0.0, seed=5), keras.layers.Dense(3), keras.layers.Dense(1)]
     model = keras.Sequential([keras.Input((3,)), *parts])
+    norm = keras.layers.BatchNormalization()
+    model = keras.Sequential([keras.Input((3,)), norm, keras.layers.Dense(1)])
     # no compilation for four steps
     model.compile(keras.optimizers.SGD(0.05), "mse", run_eagerly=True)
     return model
@@ -53,6 +55,11 @@ def state_of(callback):
     return json.loads(json.dumps(callback.get_state()))
 
 
+def arrays_of(callback):
+    """Give the arrays that belong to its state, none for one without."""
+    return callback.get_arrays() if hasattr(callback, "get_arrays") else None
+
+
 def left_in(folder):
     """Name the files of a folder, with what the readable ones say."""
     return {
@@ -64,13 +71,15 @@ def left_in(folder):
 class StateSet(keras.callbacks.Callback):
     """Hands over states where a resumed run does: before the first epoch."""
 
-    def __init__(self, callback, state):
+    def __init__(self, callback, state, arrays):
         super().__init__()
-        self.callback, self.state = callback, state
+        self.callback, self.state, self.arrays = callback, state, arrays
 
     def on_epoch_begin(self, epoch, logs=None):
         if self.state is not None:
             self.callback.set_state(self.state)
+            if self.arrays is not None:
+                self.callback.set_arrays(self.arrays)
         self.state = None
 
 
@@ -153,7 +162,7 @@ def test_an_interrupted_training_ends_like_a_whole_one(build, tmp_path):
     whole, before, after = (build(tmp_path / part) for part in ("whole", "1", "2"))
     fit([whole], epochs=4)
     model = fit([before], epochs=2)
-    resumed = [StateSet(after, state_of(before)), after]
+    resumed = [StateSet(after, state_of(before), arrays_of(before)), after]
     fit(resumed, epochs=4, model=model, initial_epoch=2)
     assert state_of(after) == state_of(whole)
 

@@ -28,6 +28,9 @@ ASKED_ELSEWHERE = {
     "kerasmith.callbacks.TimeBudget": "tests/test_callback_early_stopping.py",
     "kerasmith.callbacks.UpSuccessive": "tests/test_callback_early_stopping.py",
     "kerasmith.callbacks.refit": "tests/test_callback_refit.py",
+    "kerasmith.callbacks.recompute_statistics": (
+        "tests/test_callback_norm_statistics.py"
+    ),
     "kerasmith.layers.constrain": "tests/test_constrain.py",
     "kerasmith.layers.lsuv": "tests/test_lsuv_mathematics.py",
     "kerasmith.zoo.Parts": "tests/test_parts.py",
