@@ -30,8 +30,8 @@ def check_gradients(
     move. Below 1e-7 is great, from 1e-5 on it is to be looked at, from 1e-3 on wrong.
     A copy in float64 is checked, with central differences; the model stays as it was.
     The loss includes what regularisation adds. Kinks, as of ReLU and max-pooling, are
-    told apart: where the steps cross one they are narrowed, and right on one any slope
-    between those of its two sides is allowed.
+    told apart: where the steps cross one they are narrowed, and entries right on one,
+    where no slope is the right one, are left out and counted.
 
     Where the layers compute in float32 whatever their dtype, the differences are
     coarser: the report's `noise` tells, and steps are chosen by it. A gradient that is

@@ -16,37 +16,19 @@ class Slope:
     Attributes:
         value: Slope by central differences of the fourth order.
         rounding: Standard deviation of its rounding error, or how far it is from
-            settled where it was not smooth.
-        below: Slope from the left.
-        above: Slope from the right; it differs from the left one at a kink.
-        smooth: Whether the function was smooth over the steps taken.
+            settled where the steps could not be narrowed until it was.
+        kink: Whether the function has different slopes on either side of 0, so that
+            there is no right one.
 
     Example:
 
-    >>> Slope(1.0, 1e-12, 1.0, 1.0, smooth=True).smooth
-    True
+    >>> Slope(1.0, 1e-12).kink
+    False
     """
 
     value: float
     rounding: float
-    below: float
-    above: float
-    smooth: bool
-
-    def is_kink(self, claimed):
-        """Tell whether there is a kink, and a slope lies between those of its sides.
-
-        Args:
-            claimed: The slope in question.
-
-        Returns:
-            Boolean.
-        """
-        low, high = sorted((self.below, self.above))
-        if self.smooth or high - low < 30 * self.rounding:
-            return False
-        slack = 1e-3 * (high - low) + 10 * self.rounding
-        return low - slack <= claimed <= high + slack
+    kink: bool = False
 
 
 def noise(samples):
@@ -121,25 +103,27 @@ def slope(along, step, deviation, scale):
     Example:
 
     >>> found = slope(np.exp, 1e-4, 1e-16, 1.0)
-    >>> found.smooth, round(found.value, 9)
-    (True, 1.0)
+    >>> found.kink, round(found.value, 9)
+    (False, 1.0)
     >>> slope(lambda x: max(x - 1e-5, 0), 1e-4, 1e-16, 1.0).value
     0.0
-    >>> slope(abs, 1e-4, 1e-16, 1.0).smooth
-    False
+    >>> slope(abs, 1e-4, 1e-16, 1.0).kink
+    True
     """
-    here, wider = along(0.0), None
+    here, found, jump = along(0.0), None, 0.0
     for shrink in (1, 0.1, 0.01, 0.001):
-        found, doubt = _with_step(along, here, step * shrink, deviation)
+        wider = found
+        found, doubt, jump = _with_step(along, here, step * shrink, deviation)
         slack = 1e-7 * scale + 4 * found.rounding
         if doubt <= slack:
             # the wider step was right too where it was only curvature: less rounding
             agree = wider and abs(found.value - wider.value) <= slack
-            return dataclasses.replace(wider if agree else found, smooth=True)
-        change = abs(found.value - wider.value) if wider else 0.0
-        wider = found
+            return wider if wider and agree else found
         if found.rounding > 1e-3 * max(scale, abs(found.value)):
             break  # narrower steps tell nothing but rounding
+    change = abs(found.value - wider.value) if wider else math.inf
+    if jump > 30 * found.rounding:
+        return dataclasses.replace(found, kink=True)
     return dataclasses.replace(found, rounding=max(found.rounding, change))
 
 
@@ -147,25 +131,6 @@ def _with_step(along, here, h, deviation):
     before, behind, ahead, beyond = (along(k * h) for k in (-2, -1, 1, 2))
     near, wide = (ahead - behind) / (2 * h), (beyond - before) / (4 * h)
     bend = (beyond - 4 * ahead + 6 * here - 4 * behind + before) / h
-    below, above = (here - behind) / h, (ahead - here) / h
-    found = Slope((4 * near - wide) / 3, deviation / h, below, above, smooth=False)
-    return found, max(abs(near - wide), abs(bend) / math.sqrt(FOURTH))
-
-
-def relative_error(one, other):
-    """Give `|one - other| / (|one| + |other|)` of two vectors, 0 where both are zero.
-
-    Args:
-        one: Array.
-        other: Array of the same shape.
-
-    Returns:
-        Float in [0, 1].
-
-    Example:
-
-    >>> round(relative_error(np.array([1.0, 0.0]), np.array([1.02, 0.0])), 4)
-    0.0099
-    """
-    sizes = np.linalg.norm(one) + np.linalg.norm(other)
-    return float(np.linalg.norm(np.subtract(one, other)) / sizes) if sizes else 0.0
+    doubt = max(abs(near - wide), abs(bend) / math.sqrt(FOURTH))
+    jump = abs(ahead - 2 * here + behind) / h  # between the slopes of the two sides
+    return Slope((4 * near - wide) / 3, deviation / h), doubt, jump
