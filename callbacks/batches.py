@@ -85,18 +85,24 @@ def head(structure, count):
     return keras.tree.map_structure(lambda array: array[:count], structure)
 
 
-def count(structure):
-    """Count the examples of a structure of arrays.
+def count(data):
+    """Count the examples of a data set.
 
     Args:
-        structure: Structure of arrays of shape `(examples, ...)`.
+        data: Tuple of structures of arrays, or what gives batches of these; it is read
+            once for this.
 
     Returns:
         Integer.
 
     Example:
 
-    >>> count([np.ones((4, 2)), np.ones(4)])
+    >>> count((np.ones((4, 2)), np.ones(4)))
     4
     """
-    return len(keras.tree.flatten(structure)[0])
+    if isinstance(data, tuple):
+        return int(np.shape(keras.tree.flatten(data)[0])[0])
+    batches = data
+    if isinstance(data, keras.utils.PyDataset):
+        batches = (data[i] for i in range(len(data)))
+    return sum(int(np.shape(keras.tree.flatten(batch)[0])[0]) for batch in batches)

@@ -13,7 +13,7 @@ from .batches import first_batch, to_array
 from .differences import noise, slope, step_for
 from .double_precision import default_float, double_precision
 from .gradient_report import GradientReport, WeightCheck, judge
-from .rebuilding import rebuilt
+from .rebuilding import compile_alike, rebuilt
 
 DIRECTIONS = 5
 # verdicts, the worse the later
@@ -162,8 +162,10 @@ def _problem(model, batch, training, inputs, without):
     leaves = keras.tree.flatten(batch.arguments)
     floats = [i for i, leaf in enumerate(leaves) if inputs and _is_float(leaf)]
     names = [weight.path for weight in weights]
-    names += [f"inputs[{i}]" for i in floats] if len(leaves) > 1 else ["inputs"] * len(
-        floats
+    names += (
+        [f"inputs[{i}]" for i in floats]
+        if len(leaves) > 1
+        else ["inputs"] * len(floats)
     )
     if not names:
         raise ValueError(
@@ -187,7 +189,8 @@ def _problem(model, batch, training, inputs, without):
 def _loss_of(model, new, batch, training):
     """Give the loss as a function of the arguments of a call."""
     if getattr(model, "compiled", False):
-        _compile_alike(model, new)
+        losses = keras.tree.map_structure(_loss_in_double, model.loss)
+        compile_alike(model, new, loss=losses)
         takes = inspect.signature(new.compute_loss).parameters
         options = {"training": training} if "training" in takes else {}
 
@@ -218,17 +221,6 @@ def _loss_of(model, new, batch, training):
         return sum(new.losses, sum(sums))
 
     return projected
-
-
-def _compile_alike(model, new):
-    if type(model).compile is not keras.Model.compile:
-        raise ValueError(
-            f"{type(model).__name__} has a compile of its own, which cannot be "
-            "repeated in float64: check the layers inside it one by one."
-        )
-    weights = model.get_compile_config().get("loss_weights")
-    losses = keras.tree.map_structure(_loss_in_double, model.loss)
-    new.compile(loss=losses, loss_weights=weights)
 
 
 def _loss_in_double(loss):
@@ -275,8 +267,11 @@ def _compare(names, arrays, value, claimed, entries, seed):
 
 def _line(value, arrays, draw):
     """Sample the loss at small equal distances along a random line."""
-    sizes = [float(np.sqrt(np.mean(np.square(a)))) or 1.0 for a in arrays]
-    directions = [s * draw.normal(size=a.shape) for s, a in zip(sizes, arrays)]
+    directions = [
+        (float(np.sqrt(np.mean(np.square(array)))) or 1.0)
+        * draw.normal(size=array.shape)
+        for array in arrays
+    ]
     return [
         value([a + 3e-7 * k * d for a, d in zip(arrays, directions, strict=True)])
         for k in range(12)

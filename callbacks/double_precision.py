@@ -30,17 +30,37 @@ def double_precision():
     'float32'
     """
     policy = keras.config.dtype_policy()
-    drawn = random.getstate(), np.random.get_state()
     table = _narrowing()
     narrowed = table.get("float64", "float64")
     try:
         keras.config.set_dtype_policy("float64")
         table["float64"] = "float64"
-        with default_float("float64"), native.of("derivatives").double_precision():
+        native_precision = native.of("derivatives").double_precision()
+        with undisturbed(), default_float("float64"), native_precision:
             yield keras.backend.result_type("float64", "float64") == "float64"
     finally:
         table["float64"] = narrowed
         keras.config.set_dtype_policy(policy)
+
+
+@contextlib.contextmanager
+def undisturbed():
+    """Leave the random generators of Python and NumPy as they were.
+
+    Layers that are built without a seed draw theirs from them.
+
+    Example:
+
+    >>> random.seed(1)
+    >>> with undisturbed():
+    ...     drawn = random.random()
+    >>> random.random() == drawn
+    True
+    """
+    drawn = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
         random.setstate(drawn[0])
         np.random.set_state(drawn[1])
 

@@ -59,7 +59,7 @@ class GradientReport:
 
     >>> check = WeightCheck("dense/bias", (2,), 3e-10, (0,), 1.0, 1.0, 2, 0, "great")
     >>> print(GradientReport((check,), 1e-16))
-    weight      shape  relative error  verdict  entries  kinks  worst  numerical  auto...
+    weight      shape  relative error  verdict  entries  kinks  worst  numer...
     dense/bias  2      3.0e-10         great    2        0      0      1          1
     """
 

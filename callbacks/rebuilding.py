@@ -46,10 +46,10 @@ def rebuilt(layer, call, *, precision=None, without=()):
     try:
         config = keras.saving.serialize_keras_object(layer)
         if precision:
-            config = _rewritten(config, lambda *at: _in_precision(precision, *at))
+            config = rewritten(config, lambda *at: _in_precision(precision, *at))
         for what in without:
-            config = _rewritten(config, lambda *at, what=what: _quiet(what, *at))
-        with keras.saving.CustomObjectScope(_own_objects(layer)):
+            config = rewritten(config, lambda *at, what=what: _quiet(what, *at))
+        with keras.saving.CustomObjectScope(own_objects(layer)):
             new = keras.saving.deserialize_keras_object(config, safe_mode=False)
         call(new)
     except Exception as error:
@@ -63,19 +63,37 @@ def rebuilt(layer, call, *, precision=None, without=()):
     return new
 
 
-def _rewritten(config, change, owner=None):
-    """Pass every entry of a nested config through `change(class, key, value)`."""
+def rewritten(config, change, owner=None):
+    """Pass every entry of a nested config through a function.
+
+    Configs of initialisers are left alone, those of a compilation left out.
+
+    Args:
+        config: What `serialize_keras_object` gives.
+        change: Function of the name of the class that an entry belongs to, its key and
+            its value; gives the new value.
+        owner: Name of the class that the outermost entries belong to.
+
+    Returns:
+        The new config.
+
+    Example:
+
+    >>> config = {"class_name": "Dropout", "config": {"rate": 0.5, "seed": 3}}
+    >>> rewritten(config, lambda owner, key, value: 0 if key == "rate" else value)
+    {'class_name': 'Dropout', 'config': {'rate': 0, 'seed': 3}}
+    """
     if isinstance(config, dict):
         if str(config.get("module")).endswith("initializers"):
             return config
         owner = config.get("class_name", owner)
         return {
-            key: _rewritten(change(owner, key, value), change, owner)
+            key: rewritten(change(owner, key, value), change, owner)
             for key, value in config.items()
             if key != "compile_config"
         }
     if isinstance(config, list | tuple):
-        return type(config)(_rewritten(one, change, owner) for one in config)
+        return type(config)(rewritten(one, change, owner) for one in config)
     return config
 
 
@@ -96,8 +114,20 @@ def _quiet(what, owner, key, value):
     return value
 
 
-def _own_objects(layer):
-    """Map the names of classes and functions in a layer that are not Keras' own."""
+def own_objects(layer):
+    """Map the names of classes and functions in a layer that are not Keras' own.
+
+    Args:
+        layer: Layer, model or optimizer.
+
+    Returns:
+        Dictionary, as `keras.saving.CustomObjectScope` takes it.
+
+    Example:
+
+    >>> own_objects(keras.layers.Dense(2, activation="relu"))
+    {}
+    """
     found, seen, waiting = {}, set(), [layer]
     while waiting:
         thing = waiting.pop()
@@ -109,7 +139,8 @@ def _own_objects(layer):
         elif isinstance(thing, list | tuple | set):
             waiting += thing
         elif isinstance(thing, types.FunctionType):
-            found[thing.__name__] = thing
+            if not thing.__module__.startswith("keras."):
+                found[thing.__name__] = thing
         elif hasattr(thing, "get_config") and not isinstance(thing, type):
             if not type(thing).__module__.startswith("keras."):
                 found[type(thing).__name__] = type(thing)
@@ -117,13 +148,41 @@ def _own_objects(layer):
     return found
 
 
+def compile_alike(model, new, **options):
+    """Compile a model with the loss weights of another, and with what is given.
+
+    Args:
+        model: The other model, compiled.
+        new: The model to compile.
+        **options: Arguments of `compile`.
+
+    Raises:
+        ValueError: If the model's class has a `compile` of its own.
+
+    Example:
+
+    >>> model, new = (keras.Sequential([keras.layers.Dense(1)]) for _ in range(2))
+    >>> model.compile("sgd", "mse")
+    >>> compile_alike(model, new, loss=model.loss)
+    >>> new.loss
+    'mse'
+    """
+    if type(model).compile is not keras.Model.compile:
+        raise ValueError(
+            f"{type(model).__name__} has a compile of its own, which cannot be "
+            "repeated for a copy: check the models inside it one by one."
+        )
+    weights = model.get_compile_config().get("loss_weights")
+    new.compile(loss_weights=weights, **options)
+
+
 def _copy_variables(layer, new, quiet):
     old_weights, new_weights = layer.weights, new.weights
     shapes = [[tuple(v.shape) for v in group] for group in (old_weights, new_weights)]
     if shapes[0] != shapes[1]:
         raise ValueError(
-            f"{layer.name!r} ({type(layer).__name__}) built once more by its config has "
-            f"other weights, of shapes {shapes[1]} instead of {shapes[0]}: let its "
+            f"{layer.name!r} ({type(layer).__name__}) built once more by its config "
+            f"has other weights, of shapes {shapes[1]} instead of {shapes[0]}: let its "
             "get_config tell every argument of its constructor."
         )
     pairs = list(zip(old_weights, new_weights, strict=True))

@@ -16,6 +16,11 @@ PACKAGES = PROJECT["tool"]["setuptools"]["packages"]
 
 # public names that fit no table: the file that asks them, and how, where not by name
 ASKED_ELSEWHERE = {
+    "kerasmith.callbacks.bias_variance": "tests/test_callback_bias_variance.py",
+    "kerasmith.callbacks.check_gradients": "tests/test_callback_check_gradients.py",
+    "kerasmith.callbacks.overfit_small_batch": (
+        "tests/test_callback_overfit_small_batch.py"
+    ),
     "kerasmith.layers.constrain": "tests/test_constrain.py",
     "kerasmith.layers.lsuv": "tests/test_lsuv_mathematics.py",
     "kerasmith.zoo.Parts": "tests/test_parts.py",

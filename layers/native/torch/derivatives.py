@@ -3,7 +3,6 @@
 import contextlib
 
 import keras
-import numpy as np
 import torch  # pyright: ignore[reportMissingImports]
 
 
@@ -34,6 +33,7 @@ def compiled(function):
 
     Example:
 
+    >>> import numpy as np
     >>> value, gradients = compiled(lambda tensors: tensors[0] ** 2)
     >>> value([np.array(3.0)]), float(gradients([np.array(3.0)])[0])
     (9.0, 6.0)
