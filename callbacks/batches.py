@@ -39,11 +39,15 @@ def first_batch(data, asker):
             f"{asker} needs data as (x, y), (x, y, sample_weight) or batches of these, "
             f"received {type(data).__name__}."
         )
-    x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
-    return tuple(
-        None if part is None else keras.tree.map_structure(to_array, part)
-        for part in (x, y, weight)
-    )
+    return tuple(_arrays(part) for part in keras.utils.unpack_x_y_sample_weight(data))
+
+
+def _arrays(part):
+    if part is None:
+        return None
+    if not any(hasattr(leaf, "shape") for leaf in keras.tree.flatten(part)):
+        return np.asarray(part)  # nested lists of numbers
+    return keras.tree.map_structure(to_array, part)
 
 
 def to_array(thing):

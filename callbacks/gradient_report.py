@@ -27,7 +27,7 @@ class WeightCheck:
         kinks: Number of entries at which the loss has a kink, not counted in the error.
         verdict: `"great"`, `"good"`, `"look again"` or `"wrong"`; `"zero"` where the
             loss does not depend on the weight, and both agree; `"kinks"` where every
-            entry lies on one.
+            entry lies on one; `"unclear"` where rounding hides the gradient.
 
     Example:
 

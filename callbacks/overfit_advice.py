@@ -166,8 +166,8 @@ COURSES = {
     "rate is far too low.",
     "falls slowly": "The loss still falls: take more steps, or a higher learning rate.",
     "stalls": "The loss falls and then stalls: try another learning rate, first a "
-    "third of this one; if that changes nothing, the network has too few units, or what it "
-    "needs does not come through to its output.",
+    "third of this one; if that changes nothing, the network has too few units, or "
+    "what it needs does not come through to its output.",
 }
 
 

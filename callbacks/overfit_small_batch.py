@@ -25,7 +25,7 @@ class OverfitResult:
         target: The loss to be reached.
         accuracy: Share of right answers at the end, `None` if it is no classifier.
         steps: Number of steps done.
-        curve: Tuple of the loss of each step.
+        curve: Tuple of the loss of each step; of one where none could be done.
         advice: Tuple of sentences that say what is wrong; empty if it passed.
 
     Example:
@@ -137,7 +137,7 @@ def overfit_small_batch(model, data, *, examples=10, steps=500, share=0.05):
         kind = advices.kind_of_labels(y, _outputs(copy, x), model.loss)
         before = _weights(copy)
         least = advices.constant_loss(y, kind, model.loss)
-        curve, target = _train(copy, (x, y, weight), kind, (steps, share, least))
+        curve, target, done = _train(copy, (x, y, weight), kind, (steps, share, least))
         outputs = _outputs(copy, x)
     accuracy = advices.accuracy(y, outputs, kind)
     passed = _is_reached(curve, target) and accuracy in (None, 1.0)
@@ -161,7 +161,7 @@ def overfit_small_batch(model, data, *, examples=10, steps=500, share=0.05):
         last_loss=curve[-1],
         target=target,
         accuracy=accuracy,
-        steps=len(curve),
+        steps=done,
         curve=tuple(curve),
         advice=tuple(advice),
     )
@@ -224,7 +224,7 @@ def _train(copy, batch, kind, limits):
         if loss is None:  # nothing can be learned
             copy.reset_metrics()
             curve = [float(copy.test_on_batch(*batch, return_dict=True)["loss"])]
-            return curve, share * max(curve[0], least)
+            return curve, share * max(curve[0], least), 0
         curve.append(loss)
         if len(curve) == 1:
             target = share * max(curve[0], least)
@@ -234,7 +234,7 @@ def _train(copy, batch, kind, limits):
             batch[1], _outputs(copy, batch[0]), kind
         ) in (None, 1.0):
             break
-    return curve, target
+    return curve, target, len(curve)
 
 
 def _step(copy, batch):
