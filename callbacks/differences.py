@@ -110,7 +110,7 @@ def slope(along, step, deviation, scale):
     >>> slope(abs, 1e-4, 1e-16, 1.0).kink
     True
     """
-    here, found, jump = along(0.0), None, 0.0
+    here, found = along(0.0), None
     for shrink in (1, 0.1, 0.01, 0.001):
         wider = found
         found, doubt, jump = _with_step(along, here, step * shrink, deviation)
@@ -121,10 +121,11 @@ def slope(along, step, deviation, scale):
             return wider if wider and agree else found
         if found.rounding > 1e-3 * max(scale, abs(found.value)):
             break  # narrower steps tell nothing but rounding
-    change = abs(found.value - wider.value) if wider else math.inf
-    if jump > 30 * found.rounding:
+    # a wide step that rounding does not let narrow shows curvature like a kink
+    if shrink <= 0.01 and max(jump, doubt) > 30 * found.rounding:
         return dataclasses.replace(found, kink=True)
-    return dataclasses.replace(found, rounding=max(found.rounding, change))
+    settled = min(doubt, abs(found.value - wider.value)) if wider else doubt
+    return dataclasses.replace(found, rounding=max(found.rounding, settled))
 
 
 def _with_step(along, here, h, deviation):

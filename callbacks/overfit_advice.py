@@ -193,9 +193,10 @@ def advise(curve, facts):
             "No weight of the model may be trained: set trainable=True on its layers "
             "before compiling."
         ]
-    found = [*_about_weights(facts), *_about_labels(facts)]
+    found = []
     if facts.outputs is not None and np.all(np.isfinite(facts.outputs)):
         found += [*_about_outputs(facts), *_about_probabilities(facts)]
+    found += [*_about_weights(facts), *_about_labels(facts)]
     seen = course(curve)
     if seen in ("not finite", "rises", "negative"):
         return [COURSES[seen], *found]
