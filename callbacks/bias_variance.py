@@ -11,7 +11,7 @@ import keras
 
 from ..layers.columns import in_columns
 from . import monitor as monitors
-from .batches import count
+from .first_batch import count
 from .files import replacing
 
 SETS = ("human", "train", "train_dev", "dev", "test")

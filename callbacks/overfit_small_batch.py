@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from . import overfit_advice as advices
-from .batches import first_batch, head
+from .first_batch import first_batch, head
 from .double_precision import undisturbed
 from .rebuilding import compile_alike, own_objects, rebuilt, rewritten
 
