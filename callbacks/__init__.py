@@ -6,6 +6,11 @@ from .keep_best import KeepBest
 from .learning_rate import LearningRate
 from .plateau import Plateau
 from .range_test import find_learning_rate
+from .bias_variance import BiasVariance, bias_variance
+from .check_gradients import check_gradients
+from .history_log import HistoryLog
+from .keep_best import KeepBest
+from .overfit_small_batch import overfit_small_batch
 from .resume import Resume
 from .shuffled_batches import ShuffledBatches
 
@@ -71,4 +76,12 @@ __all__ = [
     "Resume",
     "WeightAverage",
     "recompute_statistics",
+__all__ = [
+    "BiasVariance",
+    "HistoryLog",
+    "KeepBest",
+    "Resume",
+    "bias_variance",
+    "check_gradients",
+    "overfit_small_batch",
 ]
