@@ -11,8 +11,8 @@ import keras
 
 from ..layers.columns import in_columns
 from . import monitor as monitors
-from .first_batch import count
 from .files import replacing
+from .first_batch import count
 
 SETS = ("human", "train", "train_dev", "dev", "test")
 # the gap between the errors on a set and on the next, and what helps against it

@@ -30,6 +30,7 @@ ASKED_ELSEWHERE = {
     "kerasmith.callbacks.refit": "tests/test_callback_refit.py",
     "kerasmith.callbacks.recompute_statistics": (
         "tests/test_callback_norm_statistics.py"
+    ),
     "kerasmith.callbacks.bias_variance": "tests/test_callback_bias_variance.py",
     "kerasmith.callbacks.check_gradients": "tests/test_callback_check_gradients.py",
     "kerasmith.callbacks.overfit_small_batch": (
