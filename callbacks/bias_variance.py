@@ -373,6 +373,19 @@ class BiasVariance(keras.callbacks.Callback):
             raise ValueError("BiasVariance has nothing to draw before a training.")
         return self.result.plot(path)
 
+    def findings(self):
+        """Say what to work on next.
+
+        Returns:
+            List of sentences, empty before an evaluation.
+
+        Example:
+
+        >>> BiasVariance(([0], [0]), None, ([0], [0])).findings()
+        []
+        """
+        return [self.result.advice] if self.result else []
+
     def get_state(self):
         """Give what an interrupted run must remember, ready for JSON.
 

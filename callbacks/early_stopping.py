@@ -90,7 +90,7 @@ class EarlyStopping(keras.callbacks.Callback):
         self.best = self.best_epoch = self.best_steps = None
         self.stopped_epoch = self.reason = None
         self.epochs, self.metrics, self.seconds = [], {}, 0.0
-        self.under_way = False
+        self.under_way = self.restored = False
         self.weights.forget()
 
     @property
@@ -150,8 +150,9 @@ class EarlyStopping(keras.callbacks.Callback):
     def _end(self):
         """End with the best weights, and tell why the training ended."""
         self.under_way = False
-        restored = self.restore_best_weights and self.restore()
-        if self.restore_best_weights and self.best_epoch is not None and not restored:
+        self.restored = self.restore_best_weights and self.restore()
+        wanted = self.restore_best_weights and self.best_epoch is not None
+        if wanted and not self.restored:
             warnings.warn(
                 f"EarlyStopping has no weights of the best epoch {self.best_epoch + 1} "
                 "to end with: the resumed state was without them. Resume with "
@@ -159,7 +160,7 @@ class EarlyStopping(keras.callbacks.Callback):
                 stacklevel=2,
             )
         if self.verbose:
-            tell(describe_end(self, restored))
+            tell(describe_end(self, self.restored))
 
     def restore(self, model=None):
         """Give the model the best weights.
@@ -207,6 +208,20 @@ class EarlyStopping(keras.callbacks.Callback):
         from .stopping_picture import draw
 
         return draw(self, path)
+
+    def findings(self):
+        """Say how the training ended.
+
+        Returns:
+            List of one sentence.
+
+        Example:
+
+        >>> from kerasmith.callbacks import Patience
+        >>> EarlyStopping(Patience(5)).findings()
+        ['Ended before the first epoch was over.']
+        """
+        return [describe_end(self, self.restored)]
 
     def get_state(self):
         """Give what an interrupted run must remember, ready for JSON.

@@ -5,10 +5,11 @@ import html.parser
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from run_examples import HOSTILE, NAN, falling, scattered
 from sklearn import metrics
 
-from kerasmith.zoo.tools import pictures, report
+from kerasmith.zoo.tools import findings, pictures, report
 from kerasmith.zoo.tools.card import Card, Row
 
 no_warning = pytest.mark.filterwarnings("error")
@@ -197,6 +198,29 @@ def test_a_run_that_saw_nothing_has_a_page(tmp_path):
     assert page.text.count("Not kept") == 2
     assert page.cells["a"] == page.cells["all, scores averaged"] == ["0", *"–––"]
     assert [*tmp_path.iterdir()] == [path]
+
+
+def test_findings_are_told_with_their_pictures(tmp_path):
+    class Told:
+        def findings(self):
+            return ["one <i>thing</i>", "another"]
+
+        def plot(self):
+            return Figure()
+
+    class ToldInWords:
+        def findings(self):
+            return []
+
+    found = findings.gather([Told(), object(), ToldInWords()], tmp_path)
+    assert [one.title for one in found] == ["Told", "Told in words"]
+    path = report.write_report(
+        tmp_path / "report.html", title="mine", facts={}, findings=found
+    )
+    page = Page(path)
+    assert "one <i>thing</i>" in page.text and "Nothing wrong was found." in page.text
+    assert [image["alt"] for image in page.all("img")] == ["Told"]
+    assert (tmp_path / "told.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_wrong_input_is_named_and_loses_no_page(tmp_path):

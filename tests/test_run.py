@@ -25,6 +25,9 @@ FILES = {
     "curves.png",
     "confusion.png",
     "mistakes.png",
+    "early_stopping.png",
+    "training_monitor.png",
+    "bias_variance.png",
     "report.html",
     "results.json",
     "tensorboard",
@@ -92,6 +95,8 @@ def test_the_folder_holds_everything(whole):
     page = (whole.folder / "report.html").read_text()
     for told in ("ConnectionTableConv2D", "328,096", "CC BY 4.0", "learning rate"):
         assert told in page
+    for told in ("whose weights are back", "Training monitor", "Largest: "):
+        assert told in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     config = json.loads((whole.folder / "config.json").read_text())
     assert {"keras", "numpy", "kerasmith", "python"} <= set(config["versions"])
@@ -116,6 +121,24 @@ def test_the_same_seed_gives_the_same_weights(whole, tmp_path):
     again = zoo.train(whole.folder / "config.json", tmp_path / "again", verbose=0)
     assert_same(weights(again.folder), weights(whole.folder))
     assert without_seconds(again.folder) == without_seconds(whole.folder)
+
+
+def test_patience_ends_a_run(tmp_path):
+    # a rate that learns nothing: the first epoch stays the best, or nearly
+    settings = {"patience": 2, "learning_rate": 1e-12, "schedule": "constant"}
+    run = zoo.train(short(**settings), tmp_path / "run", verbose=0)
+    assert run.results["epochs"] == run.results["best_epoch"] + 2 < EPOCHS
+    page = (run.folder / "report.html").read_text()
+    assert "stopped early" in page
+
+
+def test_a_number_in_a_file_is_the_learning_rate(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "learning_rate.txt").write_text("0.0005")
+    zoo.train(short(epochs=1), folder, verbose=0)
+    history = zoo.tools.judge.read_history(folder / "history.csv")
+    assert history["learning_rate"] == [pytest.approx(0.0005)]
 
 
 def test_another_seed_gives_others(whole, tmp_path):

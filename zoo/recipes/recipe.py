@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from ...callbacks.rates import DECAYS
 from ..choices import choose
 from ..parts import Parts
 
@@ -16,8 +17,26 @@ CROSS_ENTROPY = {
     "config": {"from_logits": True},
 }
 MONITORS = ("val_loss", "val_accuracy", "loss", "accuracy")
-SCHEDULES = ("constant", "cosine")
+SCHEDULES = tuple(DECAYS)
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+def no_more(data, folder):
+    """Make no further callbacks.
+
+    Args:
+        data: `Data` of the run.
+        folder: Its folder.
+
+    Returns:
+        Empty list.
+
+    Example:
+
+    >>> no_more(None, None)
+    []
+    """
+    return []
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,10 +80,15 @@ class Recipe:
         augment: Makes the list of Keras layers that change the training images.
         loss: Identifier of a loss on logits and integer labels.
         optimizer: Name of a Keras optimizer.
-        learning_rate: Rate at the start.
-        schedule: `"constant"`, or `"cosine"` down to 0 at the last step.
-        callbacks: Makes the list of further callbacks.
+        learning_rate: The highest rate.
+        schedule: How it falls to the last step: a name that
+            `kerasmith.callbacks.rates.decay` knows, such as `"cosine"`.
+        warmup: Steps of a straight rise before, or a share of all steps below 1.
+        callbacks: Makes the list of further callbacks, from the `Data` and the folder
+            of the run.
         monitor: Metric whose best epoch is kept.
+        patience: Epochs without an improvement of it after which training stops;
+            `None` stops only where it is not finite.
         epochs: Number of epochs.
         batch_size: Images in a batch.
         steps_per_execution: Batches in one call of the compiled step.
@@ -95,8 +119,10 @@ class Recipe:
     optimizer: str = "adam"
     learning_rate: float = 1e-3
     schedule: str = "constant"
-    callbacks: Callable[[], list[keras.callbacks.Callback]] = list
+    warmup: int | float = 0
+    callbacks: Callable[[Any, Any], list[keras.callbacks.Callback]] = no_more
     monitor: str = "val_loss"
+    patience: int | None = None
     epochs: int = 10
     batch_size: int = 32
     steps_per_execution: int = 1
@@ -114,6 +140,13 @@ class Recipe:
         for name in ("learning_rate", "scale"):
             _require(self, name, lambda v: _is_number(v) and v > 0, "a number above 0")
         _require(self, "offset", _is_number, "a number")
+        _require(self, "warmup", _is_warmup, "steps, or a share of them below 1")
+        _require(
+            self,
+            "patience",
+            lambda value: value is None or type(value) is int and value > 0,
+            "1, 2, ... or null for none",
+        )
         choose("schedule", self.schedule, SCHEDULES)
         choose("metric to monitor", self.monitor, MONITORS)
         choose("precision", self.precision, PRECISIONS)
@@ -309,6 +342,10 @@ def _check_augment(value):
 
 def _is_number(value):
     return type(value) in (int, float)
+
+
+def _is_warmup(value):
+    return type(value) is int and value >= 0 or type(value) is float and 0 < value < 1
 
 
 def _require(recipe, name, right, expected):

@@ -107,7 +107,9 @@ def softmax(logits):
     return raised / raised.sum(axis=1, keepdims=True)
 
 
-def write_findings(folder, model, verdict, history, description, config, results):
+def write_findings(
+    folder, model, verdict, history, description, config, results, found=()
+):
     """Draw the pictures of a run and write its report.
 
     Args:
@@ -118,6 +120,7 @@ def write_findings(folder, model, verdict, history, description, config, results
         description: `Description` of the data.
         config: Configuration of the run.
         results: Headline figures of the run.
+        found: Every `Finding` of its callbacks.
 
     Returns:
         Path of the report.
@@ -162,6 +165,7 @@ def write_findings(folder, model, verdict, history, description, config, results
         matrix=matrix,
         labels=labels,
         pictures=drawn,
+        findings=found,
         card=card(model, config["recipe"]["input_shape"]),
         description=description,
         config=config,

@@ -15,48 +15,11 @@ import numpy as np
 
 from ...callbacks.files import write_text
 from .pictures import best_epoch, checked_counts
+from .report_style import STYLE
 
 SCORES = ("precision", "recall", "f1")
 SIGNS = {">=": (operator.ge, "at least"), "<=": (operator.le, "at most")}
 LINK = re.compile(r"""(https?://[^\s<>"']*[^\s<>"'.,;:)])""")
-STYLE = """
-:root{--paper:#fff;--card:#f6f8fa;--ink:#1d2733;--soft:#596575;--line:#e2e5e9;
---accent:#1f6fb2;--bar:#6aa5d6;--good:#14713f;--bad:#b23a10}
-@media screen and (prefers-color-scheme:dark){
-:root{--paper:#14171b;--card:#1d2127;--ink:#e7eaee;--soft:#a0abb9;--line:#2d333c;
---accent:#7fbcf0;--bar:#4f8fc4;--good:#6fd39c;--bad:#ff9d75}
-.chart img{filter:invert(1) hue-rotate(180deg);mix-blend-mode:screen}
-.photo img{border-radius:6px;filter:brightness(.9)}}
-body{margin:0;background:var(--paper);color:var(--ink);font:1rem/1.55 system-ui,
--apple-system,"Segoe UI",Roboto,"Helvetica Neue",sans-serif}
-main{max-width:60rem;margin:auto;padding:3.5rem 1.25rem 5rem}
-h1{font-size:clamp(1.8rem,5vw,2.6rem);line-height:1.15;letter-spacing:-.02em;margin:0}
-h2{font-size:1.25rem;letter-spacing:-.01em;margin:3.5rem 0 1rem;break-after:avoid}
-h1,h2,dd{overflow-wrap:anywhere}a,summary{color:var(--accent)}
-.eyebrow,.promise,dt,figcaption,caption,thead{color:var(--soft);font-size:.85rem}
-.eyebrow{margin:0 0 .4rem;font-weight:600;letter-spacing:.07em;text-transform:uppercase}
-.promise{list-style:none;margin:1rem 0 0;padding:0;font-size:1rem}
-.good{color:var(--good)}.bad{color:var(--bad)}*{print-color-adjust:exact}
-.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.75rem;
-margin:2rem 0 0}.facts div{background:var(--card);border-radius:10px;padding:.9rem 1rem}
-dd{font-size:1.5rem;font-weight:600;letter-spacing:-.01em}dd,figure{margin:0}
-img{display:block;max-width:100%;height:auto}figcaption,details{margin-top:.8rem}
-summary{cursor:pointer;font-size:.9rem}th:first-child:nth-last-child(2){width:38%}
-.scroll{overflow:auto;max-height:44rem}figure .scroll{max-height:none}
-.scroll+.scroll{margin-top:2rem}:focus-visible{outline:2px solid var(--accent)}
-table{border-collapse:collapse;width:100%;font-size:.9rem}tfoot{display:table-row-group}
-dd,table{font-variant-numeric:tabular-nums}caption{text-align:left;padding-bottom:.4rem}
-caption::first-letter,dt::first-letter{text-transform:uppercase}
-th,td{padding:.4rem 1rem .4rem 0;text-align:left;vertical-align:top;font-weight:400;
-border-bottom:1px solid var(--line)}tfoot :is(th,td){font-weight:600;border:0}
-thead th{position:sticky;top:0;background:var(--paper);font-weight:600}
-.n{text-align:right;white-space:nowrap}.n:last-child{padding-right:0}
-.bar{display:inline-block;min-width:7rem;background:linear-gradient(to right,
-var(--bar) var(--share),var(--line) 0) bottom/100% 3px no-repeat}
-@media (max-width:40rem){main{padding-top:2rem}figure img{max-width:none;width:38rem}}
-@media print{main{max-width:none;padding:0}figure img{max-height:80vh;width:auto}
-.scroll{overflow:visible;max-height:none}figure,tr,.facts{break-inside:avoid}}
-"""
 
 
 def confusion_matrix(truth, predicted, classes):
@@ -134,6 +97,7 @@ def write_report(
     matrix=None,
     labels=(),
     pictures=None,
+    findings=(),
     card=None,
     description=None,
     config=None,
@@ -151,6 +115,7 @@ def write_report(
         labels: The names of the classes.
         pictures: Mapping of names to PNG files. `curves`, `confusion` and
             `mistakes` are described from the history and the matrix.
+        findings: Every `Finding` of the callbacks.
         card: The model card or its `to_dict()`.
         description: Mapping that tells of the data, or what has a `to_dict()`.
         config: Nested mapping of the configuration and versions.
@@ -177,6 +142,7 @@ def write_report(
         parts.append(_figure(name, picture, told.get(name, "")))
         if name == "curves" and history:
             parts.append(_epochs(history))
+    parts += [_finding(one) for one in findings]
     if matrix is not None:
         parts.append(_classes(per_class(matrix, labels)))
     if card is not None:
@@ -243,20 +209,30 @@ def _told(history, matrix, labels):
     return told
 
 
+def _finding(finding):
+    """Say what a callback found out, below its picture where it drew one."""
+    words = "".join(f"<p>{_safe(sentence)}</p>\n" for sentence in finding.sentences)
+    picture = _picture(finding.picture, finding.title) if finding.picture else ""
+    return _section(finding.title, words + picture)
+
+
 def _figure(name, path, told):
+    heading = str(name).replace("_", " ").capitalize()
+    kind = "chart" if name in ("curves", "confusion") else "photo"
+    return _section(heading, _picture(path, heading, told, kind))
+
+
+def _picture(path, heading, told="", kind="chart"):
     data = pathlib.Path(path).read_bytes()
     if not data.startswith(b"\x89PNG\r\n\x1a\n"):
         raise ValueError(f"a report takes PNG pictures, and {path} is none.")
     # 160 dots an inch in the picture, 96 on the page
     width, height = (int.from_bytes(data[i : i + 4], "big") * 3 // 5 for i in (16, 20))
     code = base64.b64encode(data).decode()
-    kind = "chart" if name in ("curves", "confusion") else "photo"
-    heading = str(name).replace("_", " ").capitalize()
     image = f'<img src="data:image/png;base64,{code}" alt="{_safe(told or heading)}" '
     image += f'width="{width}" height="{height}">'
     caption = f"<figcaption>{_safe(told)}</figcaption>\n" if told else ""
-    body = f'<figure class="{kind}">\n{_scroll(image, heading)}{caption}</figure>\n'
-    return _section(heading, body)
+    return f'<figure class="{kind}">\n{_scroll(image, heading)}{caption}</figure>\n'
 
 
 def _epochs(history):

@@ -6,21 +6,19 @@ import pathlib
 import platform
 import shutil
 import sys
-import time
 from typing import Any
 
 import keras
 import numpy as np
 
-from ...callbacks import HistoryLog, KeepBest, Resume
 from ...callbacks.files import replacing, write_text
 from .. import data as datasets
 from .. import recipes, registry
 from .export import export
+from .findings import gather
+from .fitting import build_model, fit
 from .judge import judge, read_history, write_findings, write_results
 
-# steps; a state is saved at least as often
-LONG_EPOCH = 500
 PACKAGES = ("kerasmith", "keras", "tensorflow", "jax", "torch", "numpy", "sklearn")
 
 
@@ -58,8 +56,8 @@ def train(recipe, out=None, *, resume=False, verbose="auto"):
 
     Returns:
         `Run`; its folder holds config.json, history.csv, model.keras, saved_model/,
-        curves.png, confusion.png, mistakes.png, report.html, results.json and
-        tensorboard/.
+        curves.png, confusion.png, mistakes.png and a picture of each callback that
+        draws one, report.html, results.json and tensorboard/.
 
     Raises:
         ValueError: If the recipe, the data or the folder cannot serve.
@@ -87,139 +85,13 @@ def train(recipe, out=None, *, resume=False, verbose="auto"):
     model = build_model(recipe, data)
     datasets.check(data, model)
     write_text(folder / "config.json", json.dumps(_config(recipe, data), indent=2))
-    seconds, best = fit(recipe, model, data, folder, verbose)
+    fitted = fit(recipe, model, data, folder, verbose)
     with replacing(folder / "model.keras") as beside:
         model.save(beside)
-    return _finish(recipe, model, data, folder, seconds, best)
+    return _finish(recipe, model, data, folder, fitted)
 
 
-def build_model(recipe, data):
-    """Build and compile the model of a recipe for its data.
-
-    Args:
-        recipe: `Recipe`.
-        data: `Data`, which knows the classes and the batches an epoch.
-
-    Returns:
-        Compiled model.
-
-    Raises:
-        ValueError: If an option is unknown.
-
-    Example:
-
-    >>> recipe = recipes.get("lenet5_digits")
-    >>> build_model(recipe, load_data(recipe)).output_shape
-    (None, 10)
-    """
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(recipe.precision)
-    try:
-        model = registry.build(
-            recipe.model,
-            classes=data.description.classes,
-            input_shape=recipe.input_shape,
-            **recipe.options,
-        )
-    finally:
-        keras.config.set_dtype_policy(policy)
-    rate = recipe.learning_rate
-    if recipe.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, recipe.epochs * data.steps)
-    optimizer = keras.optimizers.get(
-        {"class_name": recipe.optimizer, "config": {"learning_rate": rate}}
-    )
-    steps = 1 if keras.config.backend() == "torch" else recipe.steps_per_execution
-    model.compile(
-        optimizer,
-        keras.losses.get(recipe.loss),
-        metrics=["accuracy"],
-        steps_per_execution=steps,
-    )
-    return model
-
-
-def fit(recipe, model, data, folder, verbose: str | int = "auto"):
-    """Train a model with all that keeps a run from losing its work.
-
-    Args:
-        recipe: `Recipe`.
-        model: Its compiled model; it ends with its best weights.
-        data: Its `Data`.
-        folder: Where history, logs and states go. A state found there is resumed.
-        verbose: As for `fit`.
-
-    Returns:
-        Seconds of training, those before an interruption included, and the
-        `KeepBest` that knows the best epoch.
-
-    Raises:
-        ValueError: If the metric watched was not finite in any epoch.
-        KeyboardInterrupt: If it was interrupted, after the best model so far was
-            written to `model.keras`.
-
-    Example:
-
-    >>> import tempfile
-    >>> recipe = dataclasses.replace(recipes.get("lenet5_digits"), epochs=1)
-    >>> data = load_data(recipe)
-    >>> model = build_model(recipe, data)
-    >>> folder = pathlib.Path(tempfile.mkdtemp())
-    >>> seconds, best = fit(recipe, model, data, folder, verbose=0)
-    >>> best.best_epoch
-    0
-    """
-    best = KeepBest(folder / "training" / "best.weights.h5", recipe.monitor)
-    log = HistoryLog(folder / "history.csv")
-    more = recipe.callbacks()
-    stateful = [callback for callback in more if hasattr(callback, "get_state")]
-    resume = Resume(
-        folder / "training" / "states",
-        (best, log, *stateful),
-        data=data,
-        **_every(data.steps),
-    )
-    start = resume.epoch
-    began = time.perf_counter()
-    try:
-        model.fit(
-            data.train,
-            validation_data=data.dev,
-            epochs=recipe.epochs,
-            initial_epoch=start,
-            shuffle=False,  # the data shuffles itself, by seed and epoch
-            verbose=verbose,
-            callbacks=[
-                *more,
-                keras.callbacks.TensorBoard(
-                    folder / "tensorboard", write_graph=False, profile_batch=0
-                ),
-                best,
-                log,
-                resume,
-            ],
-        )
-    except KeyboardInterrupt:
-        told = _keep_best_model(recipe, data, best, folder)
-        raise KeyboardInterrupt(f"interrupted; {told}") from None
-    if best.best_epoch is None:
-        raise ValueError(
-            f"{recipe.monitor} was not finite in any epoch, so there is no model to "
-            f"keep: {folder / 'history.csv'} shows how it diverged. Train with a lower "
-            f"learning_rate than {recipe.learning_rate}."
-        )
-    earlier = sum(row["seconds"] for row in log.rows[:start])
-    return earlier + time.perf_counter() - began, best
-
-
-def _every(steps):
-    """Tell how often to save: after each epoch, and within epochs that are long."""
-    if steps > LONG_EPOCH:
-        return {"every": LONG_EPOCH, "by": "step"}
-    return {"every": 1, "by": "epoch"}
-
-
-def _finish(recipe, model, data, folder, seconds, best):
+def _finish(recipe, model, data, folder, fitted):
     """Judge, export and report; `results.json` comes last: all is there."""
     verdict = judge(model, data.test, keras.losses.get(recipe.loss))
     history = read_history(folder / "history.csv")
@@ -229,8 +101,8 @@ def _finish(recipe, model, data, folder, seconds, best):
         "test_accuracy": verdict.accuracy,
         "test_loss": verdict.loss,
         "epochs": len(history["loss"]),
-        "best_epoch": best.best_epoch + 1,
-        "seconds": round(seconds, 1),
+        "best_epoch": fitted.best_epoch + 1,
+        "seconds": round(fitted.seconds, 1),
         "promise": {**promise, "applies": recipe == as_named},
     }
     description = data.description
@@ -242,7 +114,8 @@ def _finish(recipe, model, data, folder, seconds, best):
         samples=real_images(data),
     )
     config = recipes.read_config(folder / "config.json")
-    write_findings(folder, model, verdict, history, description, config, results)
+    found = gather(fitted.callbacks, folder)
+    write_findings(folder, model, verdict, history, description, config, results, found)
     write_results(folder, results)
     shutil.rmtree(folder / "training")
     return Run(folder, results)
@@ -270,19 +143,6 @@ def real_images(data, count=64):
         resize = keras.layers.Resizing(height, width, antialias=True)
         images = [np.asarray(resize(image)).round().astype("uint8") for image in images]
     return np.stack(images)
-
-
-def _keep_best_model(recipe, data, best, folder):
-    """Write the best model so far, freshly built: fit may have left it half changed."""
-    model = build_model(recipe, data)
-    if not best.restore(model):
-        return "no epoch was finished, so there is no model to keep."
-    with replacing(folder / "model.keras") as beside:
-        model.save(beside)
-    return (
-        f"{folder / 'model.keras'} is the best so far, of epoch {best.best_epoch + 1}. "
-        "--resume carries on."
-    )
 
 
 def _choose_folder(recipe, out, resume):
