@@ -1,4 +1,9 @@
-"""A training to be killed: `python killed_training.py FOLDER`, again and again."""
+"""A training to be killed, again and again.
+
+    python killed_training.py FOLDER keras|ours
+
+tells whose callbacks stop it and steer its rate.
+"""
 
 import hashlib
 import json
@@ -21,7 +26,23 @@ class Told(keras.callbacks.Callback):
         sys.stdout.flush()
 
 
-def train(folder):
+def of_keras():
+    return [
+        keras.callbacks.EarlyStopping(patience=2, restore_best_weights=True),
+        keras.callbacks.ReduceLROnPlateau(patience=1, factor=0.3),
+    ]
+
+
+def ours():
+    plateau = callbacks.Plateau(patience=1, factor=0.3)
+    return [
+        callbacks.EarlyStopping(callbacks.Patience(2)),
+        callbacks.LearningRate(plateau=plateau),
+        callbacks.GradientClipping(by="percentile", threshold=50),
+    ]
+
+
+def train(folder, steering):
     keras.utils.set_random_seed(1)
     if keras.backend.backend() == "tensorflow":
         import tensorflow
@@ -39,12 +60,9 @@ def train(folder):
     )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(3e-3), loss, metrics=["accuracy"])
-    kept = [
-        callbacks.HistoryLog(folder / "history.csv"),
-        keras.callbacks.EarlyStopping(patience=2, restore_best_weights=True),
-        keras.callbacks.ReduceLROnPlateau(patience=1, factor=0.3),
-        keras.callbacks.CSVLogger(folder / "log.csv"),
-    ]
+    steering = {"keras": of_keras, "ours": ours}[steering]()
+    log = keras.callbacks.CSVLogger(folder / "log.csv")
+    kept = [callbacks.HistoryLog(folder / "history.csv"), *steering, log]
     resume = callbacks.Resume(folder / "states", kept, data=data, every=3, by="step")
     history = model.fit(
         data,
@@ -60,11 +78,11 @@ def train(folder):
         "weights": digest.hexdigest(),
         "history": history.history,
         "epochs": history.epoch,
-        "stopped": kept[1].stopped_epoch,
+        "stopped": steering[0].stopped_epoch,
         "log": (folder / "log.csv").read_text(),
     }
     write_text(folder / "result.json", json.dumps(result))
 
 
 if __name__ == "__main__":
-    train(pathlib.Path(sys.argv[1]))
+    train(pathlib.Path(sys.argv[1]), sys.argv[2])

@@ -1,6 +1,7 @@
 """A process killed by SIGKILL at any moment, and started again, loses nothing.
 
-KILLS=30 pytest tests/test_killed_training.py asks it for 30 moments in the place of 5.
+KILLS=30 pytest tests/test_killed_training.py asks it for 30 moments in the place of 5,
+with Keras' callbacks and with ours.
 """
 
 import json
@@ -12,21 +13,23 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 SCRIPT = pathlib.Path(__file__).with_name("killed_training.py")
 KILLS = int(os.environ.get("KILLS", "5"))
 
 
-def start(folder):
+def start(folder, steering):
     folder.mkdir(exist_ok=True)
     return subprocess.Popen(
-        [sys.executable, str(SCRIPT), str(folder)],
+        [sys.executable, str(SCRIPT), str(folder), steering],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
 
 
-def result_of(folder):
-    process = start(folder)
+def result_of(folder, steering):
+    process = start(folder, steering)
     process.communicate(timeout=300)
     assert process.returncode == 0
     return json.loads((folder / "result.json").read_text())
@@ -36,12 +39,12 @@ def half_written(folder):
     return [path for path in folder.rglob(".*.part") if any(path.iterdir())]
 
 
-def kill(folder, moment):
+def kill(folder, steering, moment):
     """Kill a training some seconds after its first step; in a write if `None`.
 
     Returns whether it was in the middle of one.
     """
-    process = start(folder)
+    process = start(folder, steering)
     process.stdout.readline()
     if moment is None:
         deadline = time.monotonic() + 20
@@ -58,17 +61,18 @@ def kill(folder, moment):
     return bool(half_written(folder))
 
 
-def test_killed_and_started_again_it_ends_bit_for_bit_alike(tmp_path):
-    whole = result_of(tmp_path / "whole")
+@pytest.mark.parametrize("steering", ["keras", "ours"])
+def test_killed_and_started_again_it_ends_bit_for_bit_alike(steering, tmp_path):
+    whole = result_of(tmp_path / "whole", steering)
     assert whole["stopped"] > 4 and len(set(whole["history"]["learning_rate"])) > 1
     moments = random.Random(0)
     folder, in_writes, rounds = tmp_path / "killed", 0, 1
     for number in range(KILLS):
         in_write = number % 2 == 1
-        cut = kill(folder, None if in_write else moments.uniform(0, 0.8))
+        cut = kill(folder, steering, None if in_write else moments.uniform(0, 0.8))
         in_writes += cut
         if (folder / "result.json").exists():  # it was done: begin another
             assert json.loads((folder / "result.json").read_text()) == whole
             folder, rounds = tmp_path / f"killed_{number}", rounds + 1
-    assert result_of(folder) == whole
+    assert result_of(folder, steering) == whole
     assert in_writes >= KILLS // 4, "hardly any kill was in the middle of a write"
