@@ -4,9 +4,7 @@ import dataclasses
 import pathlib
 import re
 
-from ...callbacks.files import replacing
-
-DOTS = 160  # an inch, as in all pictures of a run
+from ...callbacks.drawing import save
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +42,9 @@ def gather(callbacks, folder):
 
     Example:
 
+    >>> import tempfile
     >>> from kerasmith.callbacks import TrainingMonitor
-    >>> gather([TrainingMonitor()], ".")[0].sentences
+    >>> gather([TrainingMonitor()], tempfile.mkdtemp())[0].sentences
     ['Nothing wrong was found.']
     """
     asked = [callback for callback in callbacks if hasattr(callback, "findings")]
@@ -67,6 +66,5 @@ def _draw(callback, folder):
     if not hasattr(callback, "plot"):
         return None
     path = folder / f"{'_'.join(_words(callback)).lower()}.png"
-    with replacing(path) as beside:
-        callback.plot().savefig(beside, dpi=DOTS)
+    save(callback.plot(), path)
     return path

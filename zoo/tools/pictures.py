@@ -10,29 +10,15 @@ import warnings
 
 import numpy as np
 
+from ...callbacks.drawing import BLUE, GREY, INK, ORANGE, PALE, SOFT, STYLE
 from ...callbacks.files import replacing
 
-INK, SOFT, PALE = "#1d2733", "#667085", "#eef0f3"
-BLUE, ORANGE = "#1f6fb2", "#d9541e"  # apart for every kind of colour vision
-COLOURS = {"train": "#8a97a8", "dev": BLUE}
+COLOURS = {"train": GREY, "dev": BLUE}
 LEARNING_RATES = ("learning_rate", "lr")
 MISSING = "no finite value"
 # where the first has no glyph for a label's script, the next installed one is asked
 FAMILIES = ("DejaVu Sans", "Noto Sans CJK SC", "Noto Sans", "Arial Unicode MS")
 BELOW = {"ha": "center", "va": "top", "color": ORANGE, "size": 9}
-STYLE = {
-    "savefig.dpi": 160,
-    "font.size": 10,
-    "text.color": INK,
-    "text.parse_math": False,  # a label may hold a dollar sign
-    "axes.edgecolor": "#aab1bc",
-    "axes.axisbelow": True,
-    "axes.labelcolor": SOFT,
-    **dict.fromkeys(["axes.spines.right", "axes.spines.top", "legend.frameon"], False),
-    "grid.color": PALE,
-    **dict.fromkeys(["xtick.labelcolor", "ytick.labelcolor"], SOFT),
-    **dict.fromkeys(["xtick.major.size", "ytick.major.size", "ytick.minor.size"], 0),
-}
 
 
 def best_epoch(history):
