@@ -7,9 +7,10 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := __init__.py layers callbacks zoo scripts tests
 
 # what pytest runs on JAX and PyTorch too: all that computes or trains
-EVERYWHERE := tests/conformance $(wildcard tests/test_*mathematics*.py) $(addprefix tests/test_, \
-	$(addsuffix .py, attention_cache callbacks constrain monte_carlo normalization_precision \
-	transformer_decoding weight_wrappers zoneout_coins))
+EVERYWHERE := tests/conformance $(wildcard tests/test_*mathematics*.py tests/test_callback*.py) \
+	$(addprefix tests/test_, $(addsuffix .py, attention_cache clipping_rules constrain \
+	monte_carlo normalization_precision optimizer_hooks transformer_decoding weight_wrappers \
+	zoneout_coins))
 
 .PHONY: help train test lint bench clean
 help:
