@@ -1,7 +1,6 @@
 """Batches of whatever `fit` takes, one after the other, without an end."""
 
 import itertools
-import random
 
 import keras
 import numpy as np
@@ -100,79 +99,3 @@ def _array(value):
     if np.issubdtype(array.dtype, np.floating):
         return array.astype(keras.backend.floatx())
     return array
-
-
-def build(model, x):
-    """Build a model by a batch, where it was not given the shape of its input.
-
-    Args:
-        model: The model.
-        x: Inputs of a batch.
-
-    Example:
-
-    >>> model = keras.Sequential([keras.layers.Dense(1)])
-    >>> build(model, np.ones((2, 3)))
-    >>> len(model.weights)
-    2
-    """
-    if not model.built:
-        model(x, training=False)
-
-
-def host_copy(variable):
-    """Copy a variable to the host.
-
-    Args:
-        variable: A `keras.Variable`.
-
-    Returns:
-        NumPy array of its own.
-
-    Example:
-
-    >>> host_copy(keras.Variable([1.0, 2.0])).tolist()
-    [1.0, 2.0]
-    """
-    return np.array(ops.convert_to_numpy(variable))
-
-
-def random_states():
-    """Read the random generators that training may draw from besides its own.
-
-    Returns:
-        List of states, for `set_random_states`.
-
-    Example:
-
-    >>> states = random_states()
-    >>> drawn = np.random.rand()
-    >>> set_random_states(states)
-    >>> np.random.rand() == drawn
-    True
-    """
-    states = [random.getstate(), np.random.get_state()]
-    if keras.backend.backend() == "torch":
-        import torch
-
-        # Dropout without a seed draws from it
-        states.append(torch.get_rng_state())
-    return states
-
-
-def set_random_states(states):
-    """Put back what `random_states` read.
-
-    Args:
-        states: List of states.
-
-    Example:
-
-    >>> set_random_states(random_states())
-    """
-    random.setstate(states[0])
-    np.random.set_state(states[1])
-    if len(states) > 2:
-        import torch
-
-        torch.set_rng_state(states[2])
