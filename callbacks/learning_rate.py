@@ -153,7 +153,7 @@ class LearningRate(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
         if self.start is None:
-            before: Any = rates.updates_before(
+            self.start = self.hook.updates() - rates.updates_before(
                 epoch, self.params, self.micro_steps
             )
         elif self.rate is not None and self.rate != self._rate_now():

@@ -6,6 +6,7 @@ those that Keras lacks.
 """
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -142,7 +143,7 @@ def training_length(by, epochs, params, micro_steps):
     return updates_before(epochs, params, micro_steps, None)
 
 
-def updates_before(epoch, params, micro_steps, unknown: int | None = 0):
+def updates_before(epoch, params, micro_steps, unknown: Any = 0):
     """Tell how many updates come before an epoch.
 
     Args:
