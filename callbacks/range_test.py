@@ -9,7 +9,7 @@ import pathlib
 import numpy as np
 from keras import ops
 
-from . import endless_batches, rate_hook, training_state
+from . import batches, rate_hook, training_state
 
 # how many times its least value the mean of the last losses may be
 DIVERGED, LAST = 4.0, 5
@@ -182,7 +182,8 @@ def find_learning_rate(
         model: A compiled model.
         data: Arrays `(x, y)` or `(x, y, sample_weight)`, taken in an order drawn by
             `seed`; a `tf.data.Dataset`, `keras.utils.PyDataset` or PyTorch loader,
-            begun anew when it is at its end; or a generator of batches.
+            begun anew when it is at its end; a generator of batches; or a function
+            without arguments that makes one.
         low: First rate.
         high: Last rate.
         steps: Number of rates.
@@ -193,7 +194,9 @@ def find_learning_rate(
         `RangeTest` with `suggestion`, `rates`, `losses` and `plot(path)`.
 
     Raises:
-        ValueError: If an argument is out of its range, or the model not compiled.
+        ValueError: If an argument is out of its range, the model not compiled, or
+            there are no data.
+        TypeError: If the data are nothing that gives batches with labels.
 
     Example:
 
@@ -215,7 +218,7 @@ def find_learning_rate(
         raise ValueError(f"find_learning_rate needs steps >= 3, received {steps}.")
     if getattr(model, "optimizer", None) is None:
         raise ValueError("find_learning_rate needs a compiled model: compile it first.")
-    feed = endless_batches.forever(data, batch_size, seed)
+    feed = batches.forever(data, "find_learning_rate", batch_size, seed)
     first = next(feed)
     if not model.built:
         model(first[0], training=False)
