@@ -11,8 +11,8 @@ import keras
 
 from ..layers.columns import in_columns
 from . import monitor as monitors
+from .batches import count
 from .files import replacing
-from .first_batch import count
 
 SETS = ("human", "train", "train_dev", "dev", "test")
 # the gap between the errors on a set and on the next, and what helps against it
@@ -341,7 +341,8 @@ class BiasVariance(keras.callbacks.Callback):
 
     def _evaluate(self):
         if self.sizes is None:
-            self.sizes = {name: count(data) for name, data in self.sets.items()}
+            sets = self.sets.items()
+            self.sizes = {name: count(data, "BiasVariance") for name, data in sets}
         self.errors = {name: self._error(data) for name, data in self.sets.items()}
 
     def _error(self, data):

@@ -9,9 +9,9 @@ import numpy as np
 from keras import ops
 
 from ..layers import native
+from .batches import first_batch, to_array
 from .differences import noise, slope, step_for
 from .double_precision import default_float, double_precision
-from .first_batch import first_batch, to_array
 from .gradient_report import GradientReport, WeightCheck, judge
 from .rebuilding import compile_alike, rebuilt
 

@@ -3,6 +3,7 @@
 import math
 import pathlib
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
@@ -39,7 +40,8 @@ class LearningRate(keras.callbacks.Callback):
         plateau: A `Plateau`, or `None`.
         by: `"step"` or `"epoch"`: what a base and a warm-up count.
         file: Text file with a number that overrides the rate. It is read anew at the
-            beginning of each epoch; a missing or empty one overrides nothing.
+            beginning of each epoch and where an interrupted training goes on; a
+            missing or empty one overrides nothing.
 
     Attributes:
         factor: The product of the plateau's factors so far.
@@ -66,6 +68,8 @@ class LearningRate(keras.callbacks.Callback):
         Goyal et al., 2017, https://arxiv.org/abs/1706.02677 (warm-up)
     """
 
+    curve: Any  # a function while there is a training
+
     def __init__(
         self,
         base=None,
@@ -88,7 +92,7 @@ class LearningRate(keras.callbacks.Callback):
     def _reset(self):
         self.start = self.epoch = self.curve = None
         self.factor, self.memory, self.override = 1.0, Memory(), None
-        self.finished, self.rate, self.returning = 0, None, False
+        self.rate, self.returning = None, False
         self.best_weights = []
         self.warned = set()
 
@@ -112,7 +116,7 @@ class LearningRate(keras.callbacks.Callback):
     def _compose(self):
         """Put base and warm-up together, now that the length of training is known."""
         self.micro_steps = rate_hook.micro_steps(self.model.optimizer)
-        length = rates.training_length(
+        length: Any = rates.training_length(
             self.by, self.epochs, self.params, self.micro_steps
         )
         needs_length = isinstance(self.base, str) or isinstance(self.warmup, float)
@@ -162,7 +166,7 @@ class LearningRate(keras.callbacks.Callback):
         self._write()
 
     def on_epoch_end(self, epoch, logs=None):
-        self.rate, self.finished = self._rate_now(), self.finished + 1
+        self.rate = self._rate_now()
         if logs is not None:
             logs["learning_rate"] = self.rate
         if self.plateau is None:
@@ -231,7 +235,7 @@ class LearningRate(keras.callbacks.Callback):
         >>> LearningRate(0.1).get_state()["factor"]
         1.0
         """
-        names = ("start", "factor", "override", "finished", "rate", "returning")
+        names = ("start", "factor", "override", "returning")
         state = {name: getattr(self, name) for name in names}
         return {**state, "memory": list(self.memory)}
 
@@ -251,6 +255,7 @@ class LearningRate(keras.callbacks.Callback):
         self.memory = Memory(*state["memory"])
         for name in state.keys() - {"memory"}:
             setattr(self, name, state[name])
+        self.rate = None  # that of the optimizer may be of the middle of an epoch
         self._take_over()
 
     def get_arrays(self):
@@ -282,6 +287,7 @@ class LearningRate(keras.callbacks.Callback):
     def _take_over(self):
         """Put a state into force that came after this callback's epoch had begun."""
         if self.training and self.epoch is not None:
+            self._read_file()
             self._return_to_best()
             self._write()
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from . import input_batches as batches_
+from . import batches as batches_
 
 
 def recompute_statistics(model, data, batches=None, *, batch_size=32):
@@ -144,7 +144,8 @@ def recompute(model, data, batches=None, batch_size=32):
     """
     sums = _Sums(model)
     total, count = 0.0, 0
-    for inputs in batches_.inputs_of(data, batches, batch_size):
+    asker = "recompute_statistics"
+    for inputs in batches_.inputs_of(data, asker, batches, batch_size):
         total = total + np.asarray(sums.predict_on_batch(inputs), "float64")
         count += 1
         if not sums.recorder.live:

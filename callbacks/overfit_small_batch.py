@@ -8,8 +8,8 @@ import numpy as np
 from keras import ops
 
 from . import overfit_advice as advices
+from .batches import first_batch, head
 from .double_precision import undisturbed
-from .first_batch import first_batch, head
 from .rebuilding import compile_alike, own_objects, rebuilt, rewritten
 
 

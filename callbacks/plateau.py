@@ -11,19 +11,21 @@ class Memory(typing.NamedTuple):
     """What a plateau rule remembers from epoch to epoch.
 
     Attributes:
-        best: Best value so far, or `None`.
-        wait: Epochs without an improvement.
+        best: Value of the last improvement by more than `min_delta`, or `None`.
+        wait: Epochs without such an improvement.
         cooldown: Epochs of rest that are left.
+        top: Best value so far, by however little, or `None`.
 
     Example:
 
     >>> Memory()
-    Memory(best=None, wait=0, cooldown=0)
+    Memory(best=None, wait=0, cooldown=0, top=None)
     """
 
     best: float | None = None
     wait: int = 0
     cooldown: int = 0
+    top: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,21 +97,23 @@ class Plateau:
         >>> rule = Plateau("loss", patience=1)
         >>> memory, best, fall = rule.judge(Memory(), 0.5)
         >>> rule.judge(memory, 0.6)
-        (Memory(best=0.5, wait=0, cooldown=0), False, True)
+        (Memory(best=0.5, wait=0, cooldown=0, top=0.5), False, True)
         """
-        best, wait, cooldown = memory
+        best, wait, cooldown, top = memory
+        is_top = self._improves(value, top, 0.0)
+        top = value if is_top else top
         if cooldown:
             cooldown, wait = cooldown - 1, 0
-        if self._improves(value, best):
-            return Memory(value, 0, cooldown), True, False
+        if self._improves(value, best, self.min_delta):
+            return Memory(value, 0, cooldown, top), is_top, False
         if cooldown:
-            return Memory(best, wait, cooldown), False, False
+            return Memory(best, wait, cooldown, top), is_top, False
         wait += 1
         if wait >= self.patience and can_fall:
-            return Memory(best, 0, self.cooldown), False, True
-        return Memory(best, wait, 0), False, False
+            return Memory(best, 0, self.cooldown, top), is_top, True
+        return Memory(best, wait, 0, top), is_top, False
 
-    def _improves(self, value, best):
+    def _improves(self, value, best, by):
         if not math.isfinite(value):
             return False
-        return best is None or (value - best) * self.direction > self.min_delta
+        return best is None or (value - best) * self.direction > by

@@ -4,7 +4,7 @@ import warnings
 
 import keras
 
-from . import input_batches as batches_
+from . import batches as batches_
 from . import norm_statistics, trial
 from .last import Last
 

@@ -7,8 +7,9 @@ import math
 import pathlib
 
 import numpy as np
+from keras import ops
 
-from . import endless_batches, rate_hook
+from . import batches, rate_hook, training_state
 
 # how many times its least value the mean of the last losses may be
 DIVERGED, LAST = 4.0, 5
@@ -181,7 +182,8 @@ def find_learning_rate(
         model: A compiled model.
         data: Arrays `(x, y)` or `(x, y, sample_weight)`, taken in an order drawn by
             `seed`; a `tf.data.Dataset`, `keras.utils.PyDataset` or PyTorch loader,
-            begun anew when it is at its end; or a generator of batches.
+            begun anew when it is at its end; a generator of batches; or a function
+            without arguments that makes one.
         low: First rate.
         high: Last rate.
         steps: Number of rates.
@@ -192,7 +194,9 @@ def find_learning_rate(
         `RangeTest` with `suggestion`, `rates`, `losses` and `plot(path)`.
 
     Raises:
-        ValueError: If an argument is out of its range, or the model not compiled.
+        ValueError: If an argument is out of its range, the model not compiled, or
+            there are no data.
+        TypeError: If the data are nothing that gives batches with labels.
 
     Example:
 
@@ -214,9 +218,10 @@ def find_learning_rate(
         raise ValueError(f"find_learning_rate needs steps >= 3, received {steps}.")
     if getattr(model, "optimizer", None) is None:
         raise ValueError("find_learning_rate needs a compiled model: compile it first.")
-    feed = endless_batches.forever(data, batch_size, seed)
+    feed = batches.forever(data, "find_learning_rate", batch_size, seed)
     first = next(feed)
-    endless_batches.build(model, first[0])
+    if not model.built:
+        model(first[0], training=False)
     rate_hook.release(model)
     hook = rate_hook.RateHook(rate_hook.own_rate(model.optimizer))
     rates = np.geomspace(low, high, steps)
@@ -271,14 +276,13 @@ def unchanged(model):
     >>> [bool((a == b).all()) for a, b in zip(before, model.get_weights())]
     [True, True]
     """
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
-    kept = [(v, endless_batches.host_copy(v)) for v in _variables(model)]
+    variables = [*training_state.variables_of(model), *model.metrics_variables]
+    kept = [(v, np.array(ops.convert_to_numpy(v))) for v in variables]
     for variable, value in kept:
         # on JAX, weights that became their own average share its memory, which no
         # step can take over twice
         variable.assign(value)
-    generators = endless_batches.random_states()
+    generators = training_state.random_states()
     stop_training = model.stop_training
     try:
         yield
@@ -288,11 +292,5 @@ def unchanged(model):
             metric.reset_state()
         for variable, value in kept:
             variable.assign(value)
-        endless_batches.set_random_states(generators)
+        training_state.set_random_states(generators)
         model.stop_training = stop_training
-
-
-def _variables(model):
-    """List all that training changes."""
-    lists = (model.variables, model.metrics_variables, model.optimizer.variables)
-    return list({id(v): v for part in lists for v in part}.values())

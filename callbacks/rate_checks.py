@@ -3,6 +3,7 @@
 import inspect
 import math
 import pathlib
+from typing import Any
 
 import keras
 
@@ -86,7 +87,7 @@ def companions():
     """
     frame = inspect.currentframe()
     while frame is not None:
-        caller = frame.f_locals.get("self")
+        caller: Any = frame.f_locals.get("self")
         if type(caller) is keras.callbacks.CallbackList:
             return list(caller.callbacks)
         frame = frame.f_back

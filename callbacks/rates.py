@@ -6,6 +6,7 @@ those that Keras lacks.
 """
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -137,12 +138,12 @@ def training_length(by, epochs, params, micro_steps):
     7
     """
     epochs = epochs or (params or {}).get("epochs")
-    return (
-        epochs if by == "epoch" else updates_before(epochs, params, micro_steps, None)
-    )
+    if by == "epoch":
+        return epochs
+    return updates_before(epochs, params, micro_steps, None)
 
 
-def updates_before(epoch, params, micro_steps, unknown=0):
+def updates_before(epoch, params, micro_steps, unknown: Any = 0):
     """Tell how many updates come before an epoch.
 
     Args:

@@ -5,7 +5,7 @@ import warnings
 import keras
 from keras import ops
 
-from . import input_batches as batches_
+from . import batches as batches_
 from . import norm_statistics, trial
 from .last import Last
 

@@ -232,7 +232,16 @@ def test_a_plateau_is_that_of_keras(seed):
 
 def test_a_value_that_is_not_finite_is_never_the_best():
     memory, best, _ = Plateau("loss").judge(Memory(), float("nan"))
-    assert memory == Memory(None, 1, 0) and not best
+    assert memory == Memory(None, 1, 0, None) and not best
+
+
+def test_the_best_weights_are_the_best_by_however_little():
+    rule, memory = Plateau("loss", patience=3, min_delta=0.5), Memory()
+    judged = []
+    for value in (1.0, 0.9, 0.95, 0.8):
+        memory, best, fall = rule.judge(memory, value)
+        judged.append((best, fall))
+    assert judged == [(True, False), (True, False), (False, False), (True, True)]
 
 
 def test_a_fall_multiplies_the_decay_and_stops_at_the_minimum():

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import warnings
 
 import keras
 import numpy as np
@@ -181,23 +182,56 @@ class StopIn(keras.callbacks.Callback):
 
 @pytest.mark.parametrize("by", ["step", "epoch"])
 @pytest.mark.parametrize("epoch", [2, 5])
-def test_a_run_broken_off_and_resumed_has_the_same_rates(by, epoch, tmp_path):
-    def rule():
-        plateau = Plateau("loss", patience=2, min_delta=100.0, factor=0.5, cooldown=1)
-        return LearningRate("linear", peak=0.1, warmup=2, by=by, plateau=plateau)
+@pytest.mark.parametrize(
+    "saved_by, first", [("step", True), ("step", False), ("epoch", True)]
+)
+def test_a_run_broken_off_and_resumed_has_the_same_rates(
+    by, epoch, saved_by, first, tmp_path
+):
+    ones = np.ones((3, 1), "float32")
+    data = callbacks.ShuffledBatches(ones, ones, batch_size=1, seed=1)
 
-    whole = Weights()
-    fit(make_model(), [rule(), whole], steps=3, epochs=8)
-    first = rule()
-    states = callbacks.Resume(tmp_path, (first,))
+    def train(folder, *others):
+        plateau = Plateau(
+            "loss", patience=2, min_delta=9, factor=0.5, cooldown=1, return_to_best=True
+        )
+        rule = LearningRate("linear", peak=0.1, warmup=2, by=by, plateau=plateau)
+        resume = callbacks.Resume(folder, [rule], data=data, by=saved_by)
+        start, step = resume.epoch, resume.step
+        pair = [rule, resume] if first else [resume, rule]
+        model, weights = make_model(keras.optimizers.SGD(0.5)), Weights()
+        options = {"initial_epoch": start, "verbose": 0, "epochs": 8}
+        history = model.fit(data, callbacks=[*pair, weights, *others], **options)
+        assert not model.optimizer.variables[2:]
+        return weights.seen[3 * (start - 8) + step :], history.history, (start, step)
+
+    whole, told, _ = train(tmp_path / "whole")
+    assert len(set(told["learning_rate"])) >= 7 and min(told["learning_rate"]) < 0.01
     with pytest.raises(KeyboardInterrupt):
-        fit(make_model(), [first, states, StopIn(epoch)], steps=3, epochs=8)
-    second, weights = rule(), Weights()
-    states = callbacks.Resume(tmp_path, (second,))
-    assert states.epoch == epoch
-    after = [second, states, weights]
-    fit(make_model(), after, steps=3, epochs=8, initial_epoch=epoch)
-    np.testing.assert_array_equal(weights.seen, whole.seen[3 * epoch :])
+        train(tmp_path / "parts", StopIn(epoch))
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        seen, history, place = train(tmp_path / "parts")
+    assert place == (epoch, 1 if saved_by == "step" else 0)
+    np.testing.assert_array_equal(seen, whole[-len(seen) :])
+    assert history == told
+    assert not [one for one in warned if "learning rate" in str(one.message)]
+
+
+def test_a_person_changes_the_rate_before_a_run_goes_on(tmp_path):
+    path, ones = tmp_path / "rate.txt", np.ones((3, 1), "float32")
+    data = callbacks.ShuffledBatches(ones, ones, batch_size=1, seed=1)
+    for text, others in (("0.5", [StopIn(1)]), ("0.25", [])):
+        path.write_text(text)
+        rule, weights = LearningRate(0.1, file=path), Weights()
+        resume = callbacks.Resume(tmp_path / "states", [rule], data=data, by="step")
+        options = {"initial_epoch": resume.epoch, "verbose": 0, "epochs": 3}
+        kept = [rule, resume, weights, *others]
+        try:
+            make_model().fit(data, callbacks=kept, **options)
+        except KeyboardInterrupt:
+            assert others
+    np.testing.assert_allclose(-np.diff(weights.seen[-5:]), 0.25, 1e-4)
 
 
 REPLICAS = """
