@@ -9,6 +9,7 @@ import keras
 
 from . import monitor as monitors
 from .best_weights import InFile, OnDevice
+from .expected_metrics import refuse_unlogged
 from .keep_best import improves
 from .stopping import Criterion, Curves, training_name
 
@@ -31,7 +32,8 @@ class EarlyStopping(keras.callbacks.Callback):
         restore_best_weights: Whether to end with them. `False` keeps no copy.
         keep: Where they wait: `"device"`, or the path of a `.weights.h5` file, which
             takes no memory and survives the process.
-        verbose: 1 to write a line about the end of the training.
+        verbose: 1 to write why and when the training ended; the logger `kerasmith`
+            is told it in any case, at level INFO.
 
     Attributes:
         best: Best value so far, or `None`.
@@ -45,7 +47,8 @@ class EarlyStopping(keras.callbacks.Callback):
     Raises:
         ValueError: If the criterion cannot judge the metric, or the direction cannot
             be told.
-        KeyError: If a metric is not logged.
+        KeyError: If a metric is not logged: one of the validation data before the
+            first step, where `fit` has none.
 
     Example:
 
@@ -101,6 +104,7 @@ class EarlyStopping(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._reset()
+        refuse_unlogged(self._watched(), self)
         self.under_way, self.clock = True, time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -115,9 +119,11 @@ class EarlyStopping(keras.callbacks.Callback):
             self.reason, self.stopped_epoch = reason, epoch
             self.model.stop_training = True
 
+    def _watched(self):
+        return sorted({self.monitor, *self.criterion.metrics(self.monitor)})
+
     def _record(self, epoch, logs):
-        names = {self.monitor, *self.criterion.metrics(self.monitor)}
-        values = {n: monitors.read(n, logs, "EarlyStopping") for n in sorted(names)}
+        values = {n: monitors.read(n, logs, "EarlyStopping") for n in self._watched()}
         beside = training_name(self.monitor)  # for the picture, where there is one
         if beside in (logs or {}):
             values[beside] = float(logs[beside])
@@ -159,8 +165,7 @@ class EarlyStopping(keras.callbacks.Callback):
                 "kerasmith.callbacks.Resume, or keep them in a file.",
                 stacklevel=2,
             )
-        if self.verbose:
-            tell(describe_end(self, self.restored))
+        tell(describe_end(self, self.restored), self.verbose)
 
     def restore(self, model=None):
         """Give the model the best weights.
@@ -318,18 +323,18 @@ def describe_end(stopping, restored):
     return f"Epoch {stopping.epochs[-1] + 1}: {why}; {found}{back}."
 
 
-def tell(line):
-    """Write a line where Keras writes its own.
+def tell(line, verbose):
+    """Log a line, and write it where Keras writes its own if that is wanted.
 
     Args:
         line: The text.
+        verbose: Whether to write it, too.
 
     Example:
 
-    >>> tell("stopped")
+    >>> tell("stopped", verbose=1)
     stopped
     """
-    if keras.config.is_interactive_logging_enabled():
+    logging.getLogger("kerasmith").info(line)
+    if verbose and keras.config.is_interactive_logging_enabled():
         sys.stdout.write(line + "\n")
-    else:
-        logging.getLogger("kerasmith").info(line)

@@ -170,7 +170,8 @@ def test_it_ends_so_when_the_data_break_off():
     with pytest.raises(Exception, match="the disk is gone"), stopping:
         model.fit(Data(), epochs=6, callbacks=[seen, stopping], **options)
     same(model.get_weights(), seen.weights[stopping.best_epoch])
-    fit(model, [stopping], epochs=1)
+    if keras.backend.backend() != "jax":  # Keras loses the optimizer's variables there
+        fit(model, [stopping], epochs=1)
 
 
 @pytest.mark.parametrize("hook", ["train batch", "epoch end"])

@@ -17,7 +17,6 @@ from kerasmith.callbacks import (
     Threshold,
     TimeBudget,
     UpSuccessive,
-    early_stopping,
     prechelt,
 )
 
@@ -299,19 +298,22 @@ def test_the_picture_leaves_out_what_means_nothing():
         assert [axes.get_ylabel() for axes in stopping.plot().axes][1:] == ["UP"]
 
 
-def test_the_end_is_told_where_keras_tells(capsys):
-    replay(EarlyStopping(Patience(1), verbose=1), [1.0, 0.5, 0.6])
-    assert capsys.readouterr().out == (
+def test_the_end_is_logged_and_told_where_keras_tells(capsys, caplog):
+    line = (
         "Epoch 3: stopped early: val_loss has not improved for 1 epoch; best val_loss "
-        "0.5 in epoch 2, whose weights are back.\n"
+        "0.5 in epoch 2, whose weights are back."
     )
+    caplog.set_level("INFO", "kerasmith")
+    replay(EarlyStopping(Patience(1), verbose=1), [1.0, 0.5, 0.6])
+    assert capsys.readouterr().out == line + "\n"
     keras.config.disable_interactive_logging()
     try:
-        early_stopping.tell("nothing")
+        replay(EarlyStopping(Patience(1), verbose=1), [1.0, 0.5, 0.6])
     finally:
         keras.config.enable_interactive_logging()
     replay(EarlyStopping(Patience(1)), [1.0, 0.5, 0.6])
     assert capsys.readouterr().out == ""
+    assert [record.getMessage() for record in caplog.records] == [line] * 3
 
 
 def test_it_is_told_when_no_best_weights_came_along():
