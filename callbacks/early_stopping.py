@@ -125,7 +125,7 @@ class EarlyStopping(keras.callbacks.Callback):
     def _record(self, epoch, logs):
         values = {n: monitors.read(n, logs, "EarlyStopping") for n in self._watched()}
         beside = training_name(self.monitor)  # for the picture, where there is one
-        if beside in (logs or {}):
+        if beside and beside in (logs or {}):
             values[beside] = float(logs[beside])
         for name, value in values.items():
             self.metrics.setdefault(name, []).append(value)
@@ -157,8 +157,7 @@ class EarlyStopping(keras.callbacks.Callback):
         """End with the best weights, and tell why the training ended."""
         self.under_way = False
         self.restored = self.restore_best_weights and self.restore()
-        wanted = self.restore_best_weights and self.best_epoch is not None
-        if wanted and not self.restored:
+        if self.best_epoch is not None and self.restored < self.restore_best_weights:
             warnings.warn(
                 f"EarlyStopping has no weights of the best epoch {self.best_epoch + 1} "
                 "to end with: the resumed state was without them. Resume with "
