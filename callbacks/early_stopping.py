@@ -125,7 +125,7 @@ class EarlyStopping(keras.callbacks.Callback):
     def _record(self, epoch, logs):
         values = {n: monitors.read(n, logs, "EarlyStopping") for n in self._watched()}
         beside = training_name(self.monitor)  # for the picture, where there is one
-        if beside in (logs or {}):
+        if beside and beside in (logs or {}):
             values[beside] = float(logs[beside])
         for name, value in values.items():
             self.metrics.setdefault(name, []).append(value)
