@@ -10,6 +10,7 @@ import keras
 from . import monitor as monitors
 from .best_weights import InFile, OnDevice
 from .expected_metrics import refuse_unlogged
+from .interruption import Interruption
 from .keep_best import improves
 from .stopping import Criterion, Curves, training_name
 
@@ -20,9 +21,10 @@ class EarlyStopping(keras.callbacks.Callback):
     The best weights are those of the first epoch with the best value of the metric
     watched, batch-norm statistics with them; the optimizer's state and the random
     generators stay where they are. The model ends with them however training ended:
-    stopped, all epochs used up, or stopped by another callback. Where `fit` raises
-    (Ctrl-C, another callback), Keras tells its callbacks nothing: call it inside
-    `with stopping:`, or call `stopping.restore()` afterwards.
+    stopped, all epochs used up, stopped by another callback, or by Ctrl-C, which is
+    held back until the step is over (a second one acts at once). Where an error ends
+    it, Keras tells its callbacks nothing: call `fit` inside `with stopping:`, or call
+    `stopping.restore()` afterwards.
 
     Args:
         criterion: When to stop, such as `Patience(10)`; combine several by `|` and
@@ -87,6 +89,7 @@ class EarlyStopping(keras.callbacks.Callback):
         criterion.check(monitor, self.direction)
         named = keep == "device"
         self.weights = OnDevice() if named else InFile(keep, "EarlyStopping(keep=...)")
+        self.interruption = Interruption(self)
         self._reset()
 
     def _reset(self):
@@ -106,6 +109,21 @@ class EarlyStopping(keras.callbacks.Callback):
         self._reset()
         refuse_unlogged(self._watched(), self)
         self.under_way, self.clock = True, time.perf_counter()
+        self.interruption.__enter__()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._heed_interruption()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self._heed_interruption()
+
+    def on_test_batch_begin(self, batch, logs=None):
+        self._heed_interruption()
+
+    def _heed_interruption(self):
+        if self.interruption.asked:
+            self._end()
+            self.interruption.go_on()
 
     def on_epoch_end(self, epoch, logs=None):
         try:
@@ -145,6 +163,9 @@ class EarlyStopping(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self._end()
+        if self.interruption.asked:
+            self.interruption.go_on()
+        self.interruption.__exit__()
 
     def __enter__(self):
         return self
@@ -152,6 +173,7 @@ class EarlyStopping(keras.callbacks.Callback):
     def __exit__(self, kind, error, traceback):
         if self.under_way:  # fit raised: it told its callbacks nothing
             self._end()
+        self.interruption.__exit__()
 
     def _end(self):
         """End with the best weights, and tell why the training ended."""

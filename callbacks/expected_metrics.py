@@ -1,8 +1,8 @@
 """Knowing before the first step which metrics a training will not log."""
 
-import inspect
-
 import keras
+
+from .fit_under_way import arguments, companions
 
 
 def refuse_unlogged(names, watcher):
@@ -23,41 +23,24 @@ def refuse_unlogged(names, watcher):
     >>> refuse_unlogged(["val_loss"], keras.callbacks.Callback())  # outside of fit
     """
     validated = sorted(name for name in names if name.startswith("val_"))
-    arguments, callbacks = _training()
-    if not validated or not arguments or any(map(_may_log, callbacks)):
+    given = arguments()
+    if not validated or not given or any(map(_may_log, companions())):
         return
     name = type(watcher).__name__
-    if arguments["validation_data"] is None:
+    if given["validation_data"] is None:
         logged = {"loss", *watcher.model.get_metrics_result()}
         raise KeyError(
             f"{name} watches {validated[0]!r}, but without validation data only "
             f"{sorted(logged)} and other metrics of the training data are logged. Pass "
             "validation_data to fit(), or choose one of these names."
         )
-    every = arguments.get("validation_freq")
+    every = given.get("validation_freq")
     if isinstance(every, int) and every > 1:
         raise KeyError(
             f"{name} watches {validated[0]!r} after every epoch, but "
             f"validation_freq={every} logs it after each {every} only: leave "
             "validation_freq out."
         )
-
-
-def _training():
-    """Find the arguments of the `fit` under way, and its callbacks."""
-    frame, callbacks = inspect.currentframe(), []
-    while frame is not None:
-        variables = frame.f_locals
-        if type(variables.get("self")) is keras.callbacks.CallbackList:
-            callbacks = variables["self"].callbacks
-        if (
-            callbacks
-            and frame.f_code.co_name == "fit"
-            and ("validation_data" in variables)
-        ):
-            return variables, callbacks
-        frame = frame.f_back
-    return {}, []
 
 
 def _may_log(callback):

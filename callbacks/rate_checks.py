@@ -1,13 +1,12 @@
 """What is asked of a learning rate before the first step."""
 
-import inspect
 import math
 import pathlib
-from typing import Any
 
 import keras
 
 from . import rates
+from .fit_under_way import companions
 from .plateau import Plateau
 
 KERAS_OWNERS = (
@@ -70,28 +69,6 @@ def _check_base(base, peak):
         )
     if not 0 < peak < math.inf:
         raise ValueError(f"LearningRate needs peak > 0, received {peak!r}.")
-
-
-def companions():
-    """Find the callbacks of the training whose callback is being called.
-
-    A model does not know its callbacks; the list that calls them stands on the stack.
-
-    Returns:
-        List of callbacks, empty outside of a training.
-
-    Example:
-
-    >>> companions()
-    []
-    """
-    frame = inspect.currentframe()
-    while frame is not None:
-        caller: Any = frame.f_locals.get("self")
-        if type(caller) is keras.callbacks.CallbackList:
-            return list(caller.callbacks)
-        frame = frame.f_back
-    return []
 
 
 def refuse_other_owners(kind):
