@@ -28,6 +28,13 @@ ASKED_ELSEWHERE = {
     "kerasmith.callbacks.TimeBudget": "tests/test_callback_early_stopping.py",
     "kerasmith.callbacks.UpSuccessive": "tests/test_callback_early_stopping.py",
     "kerasmith.callbacks.refit": "tests/test_callback_refit.py",
+    "kerasmith.callbacks.Noam": "tests/test_callback_learning_rate.py",
+    "kerasmith.callbacks.OneCycle": "tests/test_callback_learning_rate_refusals.py",
+    "kerasmith.callbacks.Plateau": "tests/test_callback_learning_rate.py",
+    "kerasmith.callbacks.StepDecay": "tests/test_callback_learning_rate.py",
+    "kerasmith.callbacks.find_learning_rate": (
+        "tests/test_callback_find_learning_rate.py"
+    ),
     "kerasmith.callbacks.recompute_statistics": (
         "tests/test_callback_norm_statistics.py"
     ),
