@@ -14,10 +14,11 @@ class PreciseBatchNorm(keras.callbacks.Callback):
 
     In place of the running averages, which lag behind the weights, batch norms get
     what these stand for: see `recompute_statistics`. It is done after all other
-    callbacks have ended the training, so for the weights that the training ends with
-    (the best ones where a callback restores them, averaged ones where one averages),
-    wherever in the list this stands. What another callback saves before has the
-    running averages: save after `fit`.
+    callbacks have ended the training, so for the weights that it ends with (the best
+    ones where a callback restores them), wherever in the list this stands. Only
+    `WeightAverage` comes later: its average brings statistics of its own, and is
+    compared with these weights and these statistics. What another callback saves
+    before has the running averages: save after `fit`.
 
     With few batches of data, exact is not always better: with `validation` data both
     are evaluated, and the better stays.
@@ -109,8 +110,8 @@ class PreciseBatchNorm(keras.callbacks.Callback):
         self.epoch = None
 
     def on_train_end(self, logs=None):
-        # after those that change the weights
-        self.last.run(2, self._finish)
+        # after those that restore weights
+        self.last.run(1, self._finish)
 
     def _recompute(self):
         _, norms = norm_statistics.recompute(
