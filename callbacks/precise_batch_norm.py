@@ -33,7 +33,8 @@ class PreciseBatchNorm(keras.callbacks.Callback):
             validation, so that `val_loss` and all that follows it are those of exact
             statistics. `None` for none.
         batch_size: Samples of a batch where the data are arrays: that of the training.
-        validation: Data to compare on, as `evaluate` takes them, arrays as `(x, y)`.
+        validation: Data to compare on, as `evaluate` takes them, arrays as `(x, y)`;
+            `fit` does not show its own to callbacks.
         keep: With validation data, `"better"` keeps the statistics of the lower loss,
             `"exact"` the exact ones whatever the losses.
 
