@@ -146,7 +146,7 @@ def recompute(model, data, batches=None, batch_size=32):
     total, count = 0.0, 0
     asker = "recompute_statistics"
     for inputs in batches_.inputs_of(data, asker, batches, batch_size):
-        total = total + np.asarray(sums.predict_on_batch(inputs), "float64")
+        total = total + np.asarray(sums.of(inputs), "float64")
         count += 1
         if not sums.recorder.live:
             return count, []
@@ -164,19 +164,28 @@ def recompute(model, data, batches=None, batch_size=32):
 class _Sums(keras.Model):
     """Turns a batch into the sums that the statistics of its norms are made of.
 
-    A model, so that its prediction is compiled where that pays.
+    A model, so that its prediction is compiled as any other.
     """
 
     def __init__(self, model):
         super().__init__(name="sums", autocast=False)
         self.model = model
         self.recorder = _Recorder(norms_in(model))
-        # compiling for one pass takes longer than the pass, but JAX is slow without
-        compiled = keras.backend.backend() == "jax" and not getattr(
-            model, "run_eagerly", False
-        )
-        self.run_eagerly, self.jit_compile = not compiled, compiled
+        self.run_eagerly = bool(getattr(model, "run_eagerly", False))
+        self.jit_compile = keras.backend.backend() == "jax" and not self.run_eagerly
         self.built = True
+
+    def of(self, inputs):
+        """Give the sums of a batch."""
+        try:
+            return self.predict_on_batch(inputs)
+        except Exception:
+            if self.run_eagerly:
+                raise
+        # what no compiled step hands out, such as the sums in a loop over time
+        self.run_eagerly, self.jit_compile = True, False
+        self.predict_function = self.recorder.live = None
+        return self.predict_on_batch(inputs)
 
     def call(self, inputs):
         recorder = self.recorder

@@ -14,10 +14,11 @@ class PreciseBatchNorm(keras.callbacks.Callback):
 
     In place of the running averages, which lag behind the weights, batch norms get
     what these stand for: see `recompute_statistics`. It is done after all other
-    callbacks have ended the training, so for the weights that the training ends with
-    (the best ones where a callback restores them, averaged ones where one averages),
-    wherever in the list this stands. What another callback saves before has the
-    running averages: save after `fit`.
+    callbacks have ended the training, so for the weights that it ends with (the best
+    ones where a callback restores them), wherever in the list this stands. Only
+    `WeightAverage` comes later: its average brings statistics of its own, and is
+    compared with these weights and these statistics. What another callback saves
+    before has the running averages: save after `fit`.
 
     With few batches of data, exact is not always better: with `validation` data both
     are evaluated, and the better stays.
@@ -32,7 +33,8 @@ class PreciseBatchNorm(keras.callbacks.Callback):
             validation, so that `val_loss` and all that follows it are those of exact
             statistics. `None` for none.
         batch_size: Samples of a batch where the data are arrays: that of the training.
-        validation: Data to compare on, as `evaluate` takes them, arrays as `(x, y)`.
+        validation: Data to compare on, as `evaluate` takes them, arrays as `(x, y)`;
+            `fit` does not show its own to callbacks.
         keep: With validation data, `"better"` keeps the statistics of the lower loss,
             `"exact"` the exact ones whatever the losses.
 
@@ -109,8 +111,8 @@ class PreciseBatchNorm(keras.callbacks.Callback):
         self.epoch = None
 
     def on_train_end(self, logs=None):
-        # after those that change the weights
-        self.last.run(2, self._finish)
+        # after those that restore weights
+        self.last.run(1, self._finish)
 
     def _recompute(self):
         _, norms = norm_statistics.recompute(

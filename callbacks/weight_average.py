@@ -65,10 +65,12 @@ class WeightAverage(keras.callbacks.Callback):
 
     The statistics of batch norms are computed anew for the averaged weights, see
     `recompute_statistics`. That is done after all other callbacks have ended the
-    training, wherever in the list this stands: where one of them restores the best
-    weights, averaged weights take their place, or with `validation` data those that
-    are better. The average stays on the device, and takes as much memory there as the
-    weights.
+    training, wherever in the list this stands: the average takes the place of the
+    weights that they end with (the best ones where one restores these, with exact
+    statistics where `PreciseBatchNorm` stands in the list), or with `validation` data
+    it is compared with them, and the better stays. The average stays on the device,
+    and takes as much memory there as the weights. Weights that never train stay out
+    of it.
 
     Where the training is broken off by an exception, Keras does not tell its
     callbacks: call `apply()`.
@@ -90,8 +92,9 @@ class WeightAverage(keras.callbacks.Callback):
     Attributes:
         epochs: The epochs averaged so far, counted from 0.
         kept: `"average"` or `"last"`, `None` before the end.
-        losses: Dictionary of the validation losses with the `"last"` weights and with
-            their `"average"`, `None` without validation data.
+        losses: Dictionary of the validation losses with the `"last"` weights, those
+            that all other callbacks end with, and with the `"average"`, `None`
+            without validation data.
         summary: What was found, in a line of text.
 
     Raises:
@@ -141,7 +144,7 @@ class WeightAverage(keras.callbacks.Callback):
         self._reset()
 
     def _reset(self):
-        self.epochs, self.average = [], None
+        self.epochs, self.average, self.trained = [], None, set()
         self.kept = self.losses = self.summary = None
 
     def on_train_begin(self, logs=None):
@@ -164,7 +167,10 @@ class WeightAverage(keras.callbacks.Callback):
             )
         self.epochs = [*self.epochs, epoch]
         share = share_of_newest(len(self.epochs), self.mode, self.momentum)
-        newest = [_wide(v) for v in self.model.trainable_variables]
+        weights = _averaged(self.model)
+        newest = [_wide(weight) for weight in weights]
+        # others may train later on: what they were until then counts, too
+        self.trained |= {i for i, weight in enumerate(weights) if weight.trainable}
         if self.average is None:
             # a copy: the training step changes its variables in place
             self.average = [ops.copy(value) for value in newest]
@@ -173,7 +179,8 @@ class WeightAverage(keras.callbacks.Callback):
             self.average = [old + share * (new - old) for old, new in pairs]
 
     def on_train_end(self, logs=None):
-        self.last.run(1, self._finish)
+        # after the statistics: weights without average are compared at their best
+        self.last.run(2, self._finish)
 
     def _finish(self):
         if self.average is None:
@@ -212,9 +219,10 @@ class WeightAverage(keras.callbacks.Callback):
         if self.average is None:
             return False
         model = model or self.model
-        pairs = zip(model.trainable_variables, self.average, strict=True)
-        for variable, value in pairs:
-            variable.assign(ops.cast(value, variable.dtype))
+        pairs = zip(_averaged(model), self.average, strict=True)
+        for place, (weight, value) in enumerate(pairs):
+            if place in self.trained:
+                weight.assign(ops.cast(value, weight.dtype))
         if self.data is not None and norm_statistics.norms_in(model):
             norm_statistics.recompute(model, self.data, self.batches, self.batch_size)
         return True
@@ -230,9 +238,9 @@ class WeightAverage(keras.callbacks.Callback):
         Example:
 
         >>> WeightAverage(start=3).get_state()
-        {'epochs': []}
+        {'epochs': [], 'trained': []}
         """
-        return {"epochs": list(self.epochs)}
+        return {"epochs": list(self.epochs), "trained": sorted(self.trained)}
 
     def set_state(self, state):
         """Take over what `get_state` gave.
@@ -242,16 +250,16 @@ class WeightAverage(keras.callbacks.Callback):
 
         Example:
 
-        >>> WeightAverage(start=3).set_state({"epochs": [3, 4]})
+        >>> WeightAverage(start=3).set_state({"epochs": [3, 4], "trained": [0, 1]})
         """
-        self.epochs = list(state["epochs"])
+        self.epochs, self.trained = list(state["epochs"]), set(state["trained"])
 
     def get_arrays(self):
         """Give the average of the weights.
 
         Returns:
-            List of NumPy arrays in the order of the model's trainable variables,
-            empty before the first epoch averaged.
+            List of NumPy arrays in the order of those of the model's weights that
+            hold floats, empty before the first epoch averaged.
 
         Example:
 
@@ -290,6 +298,11 @@ def _check(start, every, mode, momentum):
         raise ValueError(
             f"WeightAverage needs a momentum in [0, 1), received {momentum!r}."
         )
+
+
+def _averaged(model):
+    """Give the weights with an average, in an order that no freezing changes."""
+    return [weight for weight in model.weights if "float" in weight.dtype]
 
 
 def _wide(variable):

@@ -137,19 +137,79 @@ def test_the_statistics_are_those_of_the_average_in_any_order(turn, tmp_path):
     same(found, [inputs.mean(0), inputs.var(0, ddof=1)], 1e-5)
 
 
-@pytest.mark.parametrize("first", [True, False])
-def test_together_with_exact_statistics_from_other_data(first):
-    pair = [
-        callbacks.WeightAverage(2, data=X),
-        callbacks.PreciseBatchNorm(X[:10], batch_size=10),
-    ]
+class WholeRecorder(keras.callbacks.Callback):
+    """Keeps all weights at the ends of epochs, moving statistics with them."""
+
+    def on_train_begin(self, logs=None):
+        self.weights = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.weights.append([value.copy() for value in self.model.get_weights()])
+
+
+def ways_to_end(best, weights):
+    """Give the validation loss and the weights of each way to end a training."""
     model = make_model(norm=True)
-    recorder = Recorder()
-    fit(model, [*(pair if first else pair[::-1]), recorder])
-    kernel, bias, *_ = equal_average(recorder.weights[2:])
-    inputs = np.tanh(X[:10] @ kernel + bias)
-    found = ops.convert_to_numpy(model.get_layer("norm").moving_mean)
-    same([found], [inputs.mean(0)], 1e-5)
+    ways = {}
+
+    def add(name):
+        ways[name] = model.evaluate(*VALIDATION, verbose=0), model.get_weights()
+
+    model.set_weights(best)
+    add("moving")
+    callbacks.recompute_statistics(model, X, batch_size=24)
+    add("exact")
+    model.set_weights([np.mean(values, 0) for values in zip(*weights, strict=True)])
+    callbacks.recompute_statistics(model, X, batch_size=24)
+    add("average")
+    return ways
+
+
+@pytest.mark.parametrize(
+    "rate, momentum, end",
+    # in the first the average beats the moving statistics, and not the exact ones
+    [(0.02, 0.0, "exact"), (0.15, 0.7, "average"), (0.1, 0.9, "moving")],
+)
+def test_the_best_of_all_ways_to_end_in_any_order(rate, momentum, end, tmp_path):
+    options = {"batch_size": 24, "validation": VALIDATION}
+    average = callbacks.WeightAverage(1, data=X, **options)
+    precise = callbacks.PreciseBatchNorm(X, **options)
+    stopping = callbacks.EarlyStopping(callbacks.Patience(9))
+    recorder, keep = WholeRecorder(), callbacks.KeepBest(tmp_path / "a.weights.h5")
+    kept = [average, stopping, recorder, precise, keep]
+    ways = {}
+    for order in (kept, kept[::-1], kept[1:] + kept[:1], kept[3:] + kept[:3]):
+        optimizer = keras.optimizers.SGD(rate, momentum)
+        model = make_model(norm=True, optimizer=optimizer)
+        fit(model, order, epochs=5, validation_data=VALIDATION)
+        best = recorder.weights[stopping.best_epoch]
+        ways = ways or ways_to_end(best, recorder.weights[1:])
+        losses = {name: loss for name, (loss, _) in ways.items()}
+        assert end == min(losses, key=losses.get)
+        same(model.get_weights(), ways[end][1], 1e-5)
+        third = losses.pop("average")
+        assert precise.losses == pytest.approx(losses, 1e-3)
+        expected = {"last": min(losses.values()), "average": third}
+        assert average.losses == pytest.approx(expected, 1e-3)
+
+
+def test_without_validation_data_the_average_takes_the_place_of_the_best():
+    average = callbacks.WeightAverage(1, data=X, batch_size=24)
+    precise = callbacks.PreciseBatchNorm(X[:10], batch_size=10)
+    stopping = callbacks.EarlyStopping(callbacks.Patience(9), "loss")
+    recorder, model = WholeRecorder(), make_model(norm=True)
+    fit(model, [average, precise, stopping, recorder], epochs=3)
+    ways = ways_to_end(recorder.weights[0], recorder.weights[1:])
+    same(model.get_weights(), ways["average"][1], 1e-5)
+
+
+def test_layers_that_thaw_on_the_way_are_averaged_over_all_epochs():
+    recorder, model = WholeRecorder(), make_model()
+    average = callbacks.WeightAverage(1)
+    fit(model, [callbacks.FreezeSchedule({3: 0}), average, recorder])
+    np.testing.assert_equal(recorder.weights[2][0], recorder.weights[0][0])
+    assert not np.array_equal(recorder.weights[3][0], recorder.weights[0][0])
+    same(model.get_weights(), equal_average(recorder.weights[1:]))
 
 
 @pytest.mark.parametrize("keep", ["better", "average"])
@@ -240,10 +300,44 @@ def test_a_training_broken_off_and_resumed_ends_as_if_nothing_happened(mode, sto
     np.testing.assert_equal(broken.get_weights(), whole.get_weights())
 
 
+class BreaksOffWithin(keras.callbacks.Callback):
+    """Presses Ctrl-C in the middle of an epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == (3, 1):
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("mode", ["swa", "ema"])
+def test_resume_in_the_middle_of_an_epoch_ends_like_the_whole_training(mode, tmp_path):
+    data = callbacks.ShuffledBatches(X, Y, batch_size=8, seed=1)
+
+    def train(folder, *others):
+        average = callbacks.WeightAverage(1, mode=mode, data=X)
+        resume = callbacks.Resume(folder, [average], data=data, by="step")
+        begin, model = (resume.epoch, resume.step), make_model(norm=True)
+        kept = [average, callbacks.PreciseBatchNorm(X), resume, *others]
+        options = {"initial_epoch": begin[0], "epochs": 6, "verbose": 0}
+        model.fit(data, callbacks=kept, **options)
+        return begin, average, model.get_weights()
+
+    _, whole, weights = train(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "broken", BreaksOffWithin())
+    begin, resumed, found = train(tmp_path / "broken")
+    assert begin == (3, 1)
+    np.testing.assert_equal(found, weights)
+    np.testing.assert_equal(resumed.get_arrays(), whole.get_arrays())
+    assert resumed.get_state() == whole.get_state()
+
+
 def test_a_state_without_its_arrays_is_refused():
-    after = callbacks.WeightAverage(0)
+    after, state = callbacks.WeightAverage(0), '{"epochs": [0, 1], "trained": [0]}'
     with pytest.raises(ValueError, match="call set_arrays, too"):
-        fit(make_model(), [TakenUp(after, '{"epochs": [0, 1]}', []), after])
+        fit(make_model(), [TakenUp(after, state, []), after])
 
 
 def test_what_was_averaged_when_broken_off_can_be_applied():
