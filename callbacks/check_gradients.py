@@ -17,7 +17,7 @@ from .rebuilding import compile_alike, rebuilt
 
 DIRECTIONS = 5
 # verdicts, the worse the later
-ORDER = ("kinks", "zero", "great", "good", "look again", "unclear", "wrong")
+ORDER = ("kinks", "zero", "great", "good", "coarse", "look again", "unclear", "wrong")
 
 
 def check_gradients(

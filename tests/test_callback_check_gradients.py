@@ -77,6 +77,23 @@ def test_a_small_planted_error_is_to_be_looked_at():
     assert "look again" in str(report)
 
 
+@pytest.mark.parametrize("factor", [1, 1.01])
+def test_a_transformer_passes_and_a_percent_is_found_in_it(factor):
+    keras.utils.set_random_seed(1)
+    image = keras.Input(STEPS.shape[1:])
+    x = layers.TransformerEncoderBlock(2, 12, dropout=0.3)(image)
+    x = keras.layers.GlobalMaxPooling1D()(x)
+    model = keras.Model(image, keras.layers.Dense(3)(Planted(factor, name="own")(x)))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss)
+    report = callbacks.check_gradients(
+        model, (STEPS, LABELS[:2]), entries=5, dropout=True
+    )
+    wrong = [w.path for w in report.weights if w.verdict == "wrong"]
+    assert wrong == ["own/kernel"] * (factor != 1), report
+    assert report.passed == (factor == 1), report
+
+
 def test_a_forgotten_path_is_found():
     assert not callbacks.check_gradients(HalfStopped(), FLAT).passed
 
