@@ -136,4 +136,4 @@ def _with_step(along, here, h, deviation):
     # slope is less than four times the larger
     doubt = max(abs(sixth - fourth) / APART, abs(bend) / math.sqrt(SIXTH))
     jump = abs(one - 2 * here) / h  # between the slopes of the two sides
-    return Slope(sixth, deviation / h), doubt, jump
+    return Slope(float(sixth), deviation / h), float(doubt), float(jump)
