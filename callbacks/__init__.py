@@ -1,9 +1,10 @@
 """Callbacks: what steers training."""
 
-from .bias_variance import BiasVariance, bias_variance
+from .bias_variance import BiasVariance
 from .check_gradients import check_gradients
 from .dropout_schedule import DropoutSchedule
 from .early_stopping import EarlyStopping
+from .error_gaps import bias_variance
 from .freeze_schedule import FreezeSchedule
 from .gradient_clipping import GradientClipping
 from .history_log import HistoryLog

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import inspect
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,7 +18,7 @@ from .rebuilding import compile_alike, rebuilt
 
 DIRECTIONS = 5
 # verdicts, the worse the later
-ORDER = ("kinks", "zero", "great", "good", "look again", "unclear", "wrong")
+ORDER = ("kinks", "zero", "great", "good", "coarse", "look again", "unclear", "wrong")
 
 
 def check_gradients(
@@ -136,7 +137,7 @@ class _Batch:
 def _widened(thing):
     if thing is None:
         return None
-    array = to_array(thing)
+    array: Any = to_array(thing)
     return array.astype("float64") if _is_float(array) else array
 
 

@@ -5,8 +5,10 @@ import math
 
 import numpy as np
 
-# sums of squared binomial coefficients: how rounding grows in a fourth difference
-FOURTH = 70
+# sums of squared binomial coefficients: how rounding grows in a difference
+FOURTH, SIXTH = 70, 924
+# and in the distance of slopes of the sixth and of the fourth order
+APART = math.sqrt(2 * ((1 / 12) ** 2 + (1 / 15) ** 2 + (1 / 60) ** 2))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,7 +16,7 @@ class Slope:
     """What differences tell about the slope of a function at 0.
 
     Attributes:
-        value: Slope by central differences of the fourth order.
+        value: Slope by central differences of the sixth order.
         rounding: Standard deviation of its rounding error, or how far it is from
             settled where the steps could not be narrowed until it was.
         kink: Whether the function has different slopes on either side of 0, so that
@@ -87,8 +89,8 @@ def step_for(deviation, size):
 def slope(along, step, deviation, scale):
     """Find the slope of a function at 0 by differences, with ever smaller steps.
 
-    Two central differences, of one step and of two, must agree and the fourth
-    difference must vanish; a kink among the points breaks both. Then steps a tenth as
+    Central differences of the fourth and of the sixth order must agree and the sixth
+    difference must vanish; a kink among the points breaks that. Then steps a tenth as
     wide are tried, which lie to one side of the kink unless it is at 0 itself.
 
     Args:
@@ -110,28 +112,28 @@ def slope(along, step, deviation, scale):
     >>> slope(abs, 1e-4, 1e-16, 1.0).kink
     True
     """
-    here, found = along(0.0), None
+    here = along(0.0)
     for shrink in (1, 0.1, 0.01, 0.001):
-        wider = found
         found, doubt, jump = _with_step(along, here, step * shrink, deviation)
-        slack = 1e-7 * scale + 4 * found.rounding
-        if doubt <= slack:
-            # the wider step was right too where it was only curvature: less rounding
-            agree = wider and abs(found.value - wider.value) <= slack
-            return wider if wider and agree else found
+        if doubt <= 1e-7 * scale + 4 * found.rounding:
+            return found
         if found.rounding > 1e-3 * max(scale, abs(found.value)):
             break  # narrower steps tell nothing but rounding
     # a wide step that rounding does not let narrow shows curvature like a kink
     if shrink <= 0.01 and max(jump, doubt) > 30 * found.rounding:
         return dataclasses.replace(found, kink=True)
-    settled = min(doubt, abs(found.value - wider.value)) if wider else doubt
-    return dataclasses.replace(found, rounding=max(found.rounding, settled))
+    return dataclasses.replace(found, rounding=max(found.rounding, doubt))
 
 
 def _with_step(along, here, h, deviation):
-    before, behind, ahead, beyond = (along(k * h) for k in (-2, -1, 1, 2))
-    near, wide = (ahead - behind) / (2 * h), (beyond - before) / (4 * h)
-    bend = (beyond - 4 * ahead + 6 * here - 4 * behind + before) / h
-    doubt = max(abs(near - wide), abs(bend) / math.sqrt(FOURTH))
-    jump = abs(ahead - 2 * here + behind) / h  # between the slopes of the two sides
-    return Slope((4 * near - wide) / 3, deviation / h), doubt, jump
+    left, right = ([along(side * k * h) for k in (1, 2, 3)] for side in (-1, 1))
+    one, two, three = (b - a for a, b in zip(left, right, strict=True))
+    sixth = (45 * one - 9 * two + three) / (60 * h)
+    fourth = (8 * one - two) / (12 * h)
+    one, two, three = (b + a for a, b in zip(left, right, strict=True))
+    bend = (15 * one - 6 * two + three - 20 * here) / h
+    # both in standard deviations of rounding; wherever a kink lies, what it adds to the
+    # slope is less than four times the larger
+    doubt = max(abs(sixth - fourth) / APART, abs(bend) / math.sqrt(SIXTH))
+    jump = abs(one - 2 * here) / h  # between the slopes of the two sides
+    return Slope(float(sixth), deviation / h), float(doubt), float(jump)

@@ -6,6 +6,8 @@ import math
 import keras
 import numpy as np
 
+from .label_kinds import name_of, takes_logits
+
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
@@ -16,6 +18,10 @@ class Facts:
         kind: What `kind_of_labels` says of them.
         outputs: Outputs for the examples at the end, as an array, or `None`.
         again: The same from one more call.
+        among: Output for the first example in its batch, as an array, or `None`.
+        alone: The same in a batch of nothing but copies of it.
+        linear: Whether the outputs were linear in the inputs before the training.
+        inputs: Inputs of the examples, a structure of arrays, or `None`.
         loss: The compiled loss.
         weights: Paths of the weights that may be trained.
         unmoved: Paths of those that no step has changed.
@@ -31,93 +37,14 @@ class Facts:
     kind: str | None = None
     outputs: object = None
     again: object = None
+    among: object = None
+    alone: object = None
+    linear: bool = False
+    inputs: object = None
     loss: object = None
     weights: tuple = ()
     unmoved: tuple = ()
     frozen: tuple = ()
-
-
-def kind_of_labels(labels, outputs, loss):
-    """Tell what kind of classification it is.
-
-    Args:
-        labels: Array.
-        outputs: Array of what the model gives for them.
-        loss: The compiled loss.
-
-    Returns:
-        `"sparse"` for class numbers, `"one-hot"`, `"binary"`, or `None` if it is no
-        classification, or one of many outputs.
-
-    Example:
-
-    >>> kind_of_labels(np.array([2, 0]), np.ones((2, 3)), "loss")
-    'sparse'
-    >>> kind_of_labels(np.array([0.5, 1.5]), np.ones((2, 1)), "mse") is None
-    True
-    """
-    if not isinstance(labels, np.ndarray) or not isinstance(outputs, np.ndarray):
-        return None
-    classes = outputs.shape[-1] if outputs.ndim > 1 else 1
-    whole = np.all(np.equal(np.mod(labels, 1), 0))
-    if classes == 1:
-        binary = whole and set(np.unique(labels)) <= {0, 1}
-        return "binary" if binary and "binary" in _name(loss) else None
-    if labels.shape == outputs.shape:
-        one_hot = whole and np.all(labels >= 0) and np.all(labels.sum(-1) == 1)
-        return "one-hot" if one_hot else None
-    leading = (outputs.shape[:-1], (*outputs.shape[:-1], 1))
-    return "sparse" if whole and labels.shape in leading else None
-
-
-def accuracy(labels, outputs, kind):
-    """Give the share of right answers.
-
-    Args:
-        labels: Array.
-        outputs: Array of probabilities or logits.
-        kind: What `kind_of_labels` says.
-
-    Returns:
-        Float, `None` if it is no classification.
-
-    Example:
-
-    >>> accuracy(np.array([1, 0]), np.array([[0.2, 0.8], [0.1, 0.9]]), "sparse")
-    0.5
-    """
-    if kind is None:
-        return None
-    if kind == "binary":
-        is_logit = np.any((outputs < 0) | (outputs > 1))
-        answers = outputs.ravel() > (0 if is_logit else 0.5)
-        return float(np.mean(answers == (labels.ravel() > 0.5)))
-    truth = labels.argmax(-1) if kind == "one-hot" else labels.ravel()
-    return float(np.mean(outputs.argmax(-1).ravel() == truth.ravel()))
-
-
-def constant_loss(labels, kind, loss):
-    """Give the cross-entropy of the best answer that is the same for all examples.
-
-    Args:
-        labels: Array.
-        kind: What `kind_of_labels` says.
-        loss: The compiled loss.
-
-    Returns:
-        The entropy of the labels in nats, 0 if the loss is no cross-entropy.
-
-    Example:
-
-    >>> round(constant_loss(np.array([0, 1]), "sparse", "crossentropy"), 3)
-    0.693
-    """
-    if kind is None or "crossentropy" not in _name(loss):
-        return 0.0
-    numbers = labels.argmax(-1) if kind == "one-hot" else labels
-    _, counts = np.unique(numbers, return_counts=True)
-    shares = counts / counts.sum()
-    return float(-np.sum(shares * np.log(shares)))
 
 
 def course(curve):
@@ -144,7 +71,9 @@ def course(curve):
         return "negative"
     tail = max(len(values) // 10, 1)
     first, last = values[0], float(np.median(values[-tail:]))
-    if last > 1.05 * first or values.max() > 10 * first:
+    # a rate that throws the weights far off at first can leave them where nothing moves
+    leaps = len(values) > 9 and np.mean(values[1:] > 1.1 * values[:-1]) > 0.1
+    if last > 1.05 * first or values.max() > 1.5 * first or leaps:
         return "rises"
     if last > 0.95 * first:
         return "flat"
@@ -159,8 +88,9 @@ COURSES = {
     "in the data too.",
     "negative": "The loss fell below 0, where it cannot mean an error: its sign may be "
     "wrong.",
-    "rises": "The loss rises: the learning rate is too high, by a factor of ten or "
-    "more, or the sign of the loss or of a gradient is wrong.",
+    "rises": "The loss rises, now and then at least: the learning rate is too high, "
+    "often by a factor of ten or more, or the sign of the loss or of a gradient is "
+    "wrong.",
     "flat": "The loss does not fall at all: no right gradient reaches the weights "
     "(check_gradients looks), the labels do not belong to the inputs, or the learning "
     "rate is far too low.",
@@ -186,21 +116,96 @@ def advise(curve, facts):
     >>> advise([2.0, 2.0, 2.0], Facts())
     ['No weight of the model may be trained: set trainable=True ...']
     >>> advise([2.0, 8.0, 90.0], Facts(weights=("dense/kernel",)))
-    ['The loss rises: the learning rate is too high, ...']
+    ['The loss rises, now and then at least: the learning rate is too high, ...']
     """
     if not facts.weights:
         return [
             "No weight of the model may be trained: set trainable=True on its layers "
             "before compiling."
         ]
-    found = []
+    found = [*_about_examples(facts)]
     if facts.outputs is not None and np.all(np.isfinite(facts.outputs)):
-        found += [*_about_outputs(facts), *_about_probabilities(facts)]
+        found += [*_about_probabilities(facts), *_about_outputs(facts)]
     found += [*_about_weights(facts), *_about_labels(facts)]
+    if is_mixed(facts) and curve[-1] < 0.5 * curve[0]:
+        return found  # the loss went as it should
     seen = course(curve)
     if seen in ("not finite", "rises", "negative"):
         return [COURSES[seen], *found]
     return [*found, COURSES[seen]]
+
+
+def is_mixed(facts):
+    """Tell whether the output for an example depends on the others in its batch.
+
+    Args:
+        facts: `Facts`.
+
+    Returns:
+        Boolean.
+
+    Example:
+
+    >>> is_mixed(Facts(among=np.array([1.0, 2.0]), alone=np.array([2.0, 1.0])))
+    True
+    """
+    if facts.among is None or facts.alone is None or _is_random(facts):
+        return False
+    apart = np.max(np.abs(facts.among - facts.alone), initial=0)
+    return bool(apart > 0.01 * np.max(np.abs(facts.among), initial=0))
+
+
+def _about_examples(facts):
+    if is_mixed(facts):
+        yield (
+            "The output for an example depends on the others in its batch: look for a "
+            "reshape, a softmax, a mean or a shuffle along the wrong axis."
+        )
+    if _contradict(facts):
+        yield (
+            "Two examples have the same inputs but different labels, so that nothing "
+            "can learn both: do the labels belong to the inputs?"
+        )
+    if facts.linear:
+        yield (
+            "The outputs are linear in the inputs, however many layers there are: an "
+            "activation is missing between them, if that is not meant so."
+        )
+
+
+def _contradict(facts):
+    parts = [np.asarray(part) for part in keras.tree.flatten(facts.inputs)]
+    if not isinstance(facts.labels, np.ndarray) or facts.inputs is None:
+        return False
+    rows = [tuple(part[i].tobytes() for part in parts) for i in range(len(parts[0]))]
+    kinds = {(row, facts.labels[i].tobytes()) for i, row in enumerate(rows)}
+    return len(kinds) > len(set(rows))
+
+
+def is_linear(at, halfway):
+    """Tell whether outputs are linear in the inputs, whatever softmax comes last.
+
+    Args:
+        at: Outputs for a batch of examples, as an array.
+        halfway: Outputs for the means of the examples and the same ones backwards.
+
+    Returns:
+        Boolean.
+
+    Example:
+
+    >>> x = np.array([[0.0], [1.0], [3.0]])
+    >>> is_linear(2 * x, x + x[::-1]), is_linear(x**2, (x + x[::-1]) ** 2 / 4)
+    (True, False)
+    """
+    if len(at) < 2 or at.ndim < 2 or not (np.all(np.isfinite(at))):
+        return False
+    if at.min() > 0 and np.allclose(at.sum(-1), 1, atol=1e-3):  # undo the softmax
+        at, halfway = (np.log(np.maximum(one, 1e-30)) for one in (at, halfway))
+        at, halfway = (o - o.mean(-1, keepdims=True) for o in (at, halfway))
+    size = np.max(np.ptp(at, axis=0))
+    apart = np.max(np.abs(halfway - (at + at[::-1]) / 2))
+    return bool(size > 1e-5 * np.max(np.abs(at)) and apart <= 1e-3 * size)
 
 
 def _about_weights(facts):
@@ -229,13 +234,12 @@ def _about_labels(facts):
 
 def _about_outputs(facts):
     outputs = facts.outputs
-    scale = 1e-6 * (1 + float(np.max(np.abs(outputs))))
-    if facts.again is not None and np.max(np.abs(outputs - facts.again)) > 10 * scale:
+    if _is_random(facts):
         yield (
             "The outputs differ from one call to the next on the same inputs: "
             "something in the model draws or shuffles at random."
         )
-    elif len(outputs) > 1 and np.max(np.ptp(outputs, axis=0)) <= scale:
+    elif len(outputs) > 1 and np.max(np.ptp(outputs, axis=0)) <= _scale(outputs):
         yield (
             "The output is the same for all examples, so it does not depend on the "
             "input: look for a dead activation, a saturated one, or inputs that are "
@@ -243,17 +247,40 @@ def _about_outputs(facts):
         )
 
 
+def _is_random(facts):
+    if facts.outputs is None or facts.again is None:
+        return False
+    apart = np.max(np.abs(facts.outputs - facts.again))
+    return bool(apart > 10 * _scale(facts.outputs))
+
+
+def _scale(outputs):
+    return 1e-6 * (1 + float(np.max(np.abs(outputs))))
+
+
 def _about_probabilities(facts):
-    name, outputs = _name(facts.loss), facts.outputs
-    if facts.kind not in ("sparse", "one-hot") or "crossentropy" not in name:
+    name, outputs = name_of(facts.loss), facts.outputs
+    if facts.kind is None or "crossentropy" not in name:
+        return
+    if (
+        takes_logits(facts.loss)
+        and outputs.max() > outputs.min() == 0
+        and np.mean(outputs == 0) > 0.1
+    ):
+        yield (
+            "Many outputs are 0 and none is below: take the ReLU behind the last layer "
+            "away."
+        )
+    if facts.kind == "binary":
+        yield from _about_one_probability(outputs, takes_logits(facts.loss))
         return
     sums_to_one = np.allclose(outputs.sum(-1), 1, atol=1e-3) and outputs.min() >= 0
-    if not sums_to_one and not _from_logits(facts.loss):
+    if not sums_to_one and not takes_logits(facts.loss):
         yield (
             "The outputs are no probabilities, but the loss takes them for such: pass "
             "from_logits=True to it, or end the model in a softmax."
         )
-    if sums_to_one and _from_logits(facts.loss):
+    if sums_to_one and takes_logits(facts.loss):
         yield (
             "Softmax is applied twice: the outputs are probabilities already, and the "
             "loss, with from_logits=True, takes a softmax of them."
@@ -262,22 +289,24 @@ def _about_probabilities(facts):
     most = math.e / (math.e + outputs.shape[-1] - 1)
     least = 1 / (math.e + outputs.shape[-1] - 1)
     within = least - 1e-4 <= outputs.min() and outputs.max() <= most + 1e-4
-    if sums_to_one and not _from_logits(facts.loss) and within:
+    if sums_to_one and not takes_logits(facts.loss) and within:
         yield (
             f"Softmax may be applied twice: no probability exceeds {most:.2f}, the "
             "most that a softmax of probabilities can give. Take one of the two away."
         )
 
 
-def _name(loss):
-    """Give the name of a loss in small letters and without spaces."""
-    name = loss if isinstance(loss, str) else getattr(loss, "__name__", None)
-    return str(name or type(loss).__name__).lower().replace("_", "")
-
-
-def _from_logits(loss):
-    config = loss.get_config() if isinstance(loss, keras.losses.Loss) else {}
-    return bool(config.get("from_logits", False))
+def _about_one_probability(outputs, from_logits):
+    if np.all(outputs == 1):
+        yield (
+            "All outputs are 1: a softmax over a single unit is always 1; end the "
+            "model in a sigmoid."
+        )
+    elif not from_logits and (outputs.min() < 0 or outputs.max() > 1):
+        yield (
+            "The outputs are no probabilities, but the loss takes them for such: pass "
+            "from_logits=True to it, or end the model in a sigmoid."
+        )
 
 
 def _list(names):

@@ -2,11 +2,13 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from . import label_kinds as kinds
 from . import overfit_advice as advices
 from .batches import first_batch, head
 from .double_precision import undisturbed
@@ -18,8 +20,8 @@ class OverfitResult:
     """How the training on a few examples went.
 
     Attributes:
-        passed: Whether the loss came down to `target`, and every answer of a
-            classifier was right.
+        passed: Whether the loss came down to `target`, every answer of a classifier
+            was right, and no output depends on other examples of its batch.
         first_loss: Loss before the first step.
         last_loss: Loss of the last step.
         target: The loss to be reached.
@@ -92,8 +94,9 @@ def overfit_small_batch(model, data, *, examples=10, steps=500, share=0.05):
     The copy has the model's weights, loss and optimizer settings, but neither dropout
     nor regularisation (weight decay included). It passes when the loss has come down
     to `share` of where it began (or of what the best constant answer of a classifier
-    would cost, if that is more) and a classifier answers all examples rightly. Of the
-    model itself nothing changes: no weight, no state of the optimizer, no seed.
+    would cost, if that is more), a classifier answers all examples rightly, and the
+    output for an example does not depend on the others. Of the model itself nothing
+    changes: no weight, no state of the optimizer, no seed.
 
     Args:
         model: A compiled model whose config tells all there is to build it. It is
@@ -134,27 +137,31 @@ def overfit_small_batch(model, data, *, examples=10, steps=500, share=0.05):
         model(_tensors(x), training=False)
     with undisturbed():
         copy = _copy_of(model, x)
-        kind = advices.kind_of_labels(y, _outputs(copy, x), model.loss)
-        before = _weights(copy)
-        least = advices.constant_loss(y, kind, model.loss)
+        kind = kinds.kind_of_labels(y, _outputs(copy, x), model.loss)
+        before, linear = _weights(copy), _is_linear(copy, x)
+        least = kinds.constant_loss(y, kind, model.loss)
         curve, target, done = _train(copy, (x, y, weight), kind, (steps, share, least))
         outputs = _outputs(copy, x)
-    accuracy = advices.accuracy(y, outputs, kind)
-    passed = _is_reached(curve, target) and accuracy in (None, 1.0)
-    advice = []
-    if not passed:
+        accuracy = kinds.accuracy(y, outputs, kind)
         paths = [weight.path for weight in copy.trainable_variables]
+        among, alone = _of_the_first(copy, x)
         facts = advices.Facts(
             labels=y,
             kind=kind,
             outputs=outputs,
             again=_outputs(copy, x),
+            among=among,
+            alone=alone,
+            linear=linear,
+            inputs=x,
             loss=model.loss,
             weights=tuple(paths),
             unmoved=tuple(_unmoved(paths, before, _weights(copy))),
             frozen=tuple(_frozen(copy)),
         )
-        advice = advices.advise(curve, facts)
+    passed = _is_reached(curve, target) and accuracy in (None, 1.0)
+    passed = passed and not advices.is_mixed(facts)
+    advice = [] if passed else advices.advise(curve, facts)
     return OverfitResult(
         passed=passed,
         first_loss=curve[0],
@@ -230,7 +237,7 @@ def _train(copy, batch, kind, limits):
             target = share * max(curve[0], least)
         if not math.isfinite(curve[-1]):
             break
-        if _is_reached(curve, target) and advices.accuracy(
+        if _is_reached(curve, target) and kinds.accuracy(
             batch[1], _outputs(copy, batch[0]), kind
         ) in (None, 1.0):
             break
@@ -255,12 +262,29 @@ def _is_reached(curve, target):
     return 0 <= curve[-1] <= target
 
 
-def _outputs(copy, x):
-    """Give the outputs as in training, so with the statistics of these examples."""
-    outputs = copy(_tensors(x), training=True)
+def _outputs(copy, x, training=True):
+    """Give the outputs; as in training they are by the statistics of these examples."""
+    outputs = copy(_tensors(x), training=training)
     if not hasattr(outputs, "shape"):
         return None  # several outputs
     return ops.convert_to_numpy(ops.cast(outputs, "float32"))
+
+
+def _of_the_first(copy, x):
+    """Give the output for the first example among the others and among copies of it."""
+    copies = keras.tree.map_structure(lambda part: np.repeat(part[:1], len(part), 0), x)
+    found: list[Any] = [_outputs(copy, part, training=False) for part in (x, copies)]
+    return (None, None) if found[0] is None else [outputs[0] for outputs in found]
+
+
+def _is_linear(copy, x):
+    if not all(
+        np.issubdtype(part.dtype, np.floating) for part in keras.tree.flatten(x)
+    ):
+        return False
+    halfway = keras.tree.map_structure(lambda part: (part + part[::-1]) / 2, x)
+    found = [_outputs(copy, part, training=False) for part in (x, halfway)]
+    return found[0] is not None and advices.is_linear(*found)
 
 
 def _tensors(x):

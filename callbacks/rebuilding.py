@@ -190,6 +190,8 @@ def _copy_variables(layer, new, quiet):
         pairs = list(zip(layer.variables, new.variables, strict=True))
     for old, one in pairs:
         one.trainable = old.trainable
-        # a rate that the config has set to 0 must not come back from a variable
-        if not (quiet and not old.trainable and not old.shape and old.name in RATES):
+        # a rate that the config has set to 0 must not come back from a variable; the
+        # shape of a scalar counts as true on TensorFlow
+        scalar = not old.trainable and len(old.shape) == 0
+        if not (quiet and scalar and old.name in RATES):
             one.assign(ops.cast(ops.convert_to_tensor(old), one.dtype))

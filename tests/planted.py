@@ -96,3 +96,17 @@ class Shuffled(keras.layers.Layer):
 
     def call(self, inputs):
         return keras.random.shuffle(inputs, seed=self.order)
+
+
+class Rolled(keras.layers.Layer):
+    """Gives each example the output of the one before."""
+
+    def call(self, inputs):
+        return ops.roll(inputs, 1, axis=0)
+
+
+class Transposed(keras.layers.Layer):
+    """Mixes examples by a transposition of the whole batch."""
+
+    def call(self, inputs):
+        return ops.reshape(ops.transpose(inputs), ops.shape(inputs))

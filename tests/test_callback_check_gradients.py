@@ -11,6 +11,7 @@ from kerasmith import callbacks, layers
 from kerasmith.callbacks.differences import slope
 from kerasmith.callbacks.double_precision import double_precision
 from kerasmith.callbacks.gradient_report import judge
+from kerasmith.callbacks.rebuilding import rebuilt
 
 DRAW = np.random.default_rng(0)
 FLAT, STEPS = DRAW.normal(size=(4, 5)), DRAW.normal(size=(2, 4, 6))
@@ -76,6 +77,23 @@ def test_a_small_planted_error_is_to_be_looked_at():
     assert "look again" in str(report)
 
 
+@pytest.mark.parametrize("factor", [1, 1.01])
+def test_a_transformer_passes_and_a_percent_is_found_in_it(factor):
+    keras.utils.set_random_seed(1)
+    image = keras.Input(STEPS.shape[1:])
+    x = layers.TransformerEncoderBlock(2, 12, dropout=0.3)(image)
+    x = keras.layers.GlobalMaxPooling1D()(x)
+    model = keras.Model(image, keras.layers.Dense(3)(Planted(factor, name="own")(x)))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss)
+    report = callbacks.check_gradients(
+        model, (STEPS, LABELS[:2]), entries=5, dropout=True
+    )
+    wrong = [w.path for w in report.weights if w.verdict == "wrong"]
+    assert wrong == ["own/kernel"] * (factor != 1), report
+    assert report.passed == (factor == 1), report
+
+
 def test_a_forgotten_path_is_found():
     assert not callbacks.check_gradients(HalfStopped(), FLAT).passed
 
@@ -104,6 +122,21 @@ def test_an_error_is_found_among_many_entries_of_a_compiled_model():
     for old, variable in zip(weights, model.variables, strict=True):
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(variable), old)
     assert keras.backend.result_type("float32", "float32") == "float32"
+
+
+def test_rates_held_in_variables_are_off_unless_asked_for():
+    layer = layers.DropPath(0.5, seed=1)
+    layer(FLAT)
+    slopes = {}
+    for dropout in (False, True):
+        report = callbacks.check_gradients(layer, FLAT, inputs=True, dropout=dropout)
+        assert report.passed, report
+        slopes[dropout] = report.weights[0].numerical
+    alone = callbacks.check_gradients(layers.DropPath(0.0), FLAT, inputs=True)
+    assert slopes[False] == pytest.approx(alone.weights[0].numerical, rel=1e-9)
+    copy = rebuilt(layer, lambda new: new(FLAT), without=("dropout",))
+    outputs = keras.ops.convert_to_numpy(copy(FLAT, training=True))
+    np.testing.assert_allclose(outputs, FLAT, rtol=1e-6)
 
 
 def test_the_loss_has_its_regularisation_and_weights_of_outputs():

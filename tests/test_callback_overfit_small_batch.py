@@ -3,11 +3,11 @@
 import keras
 import numpy as np
 import pytest
-from planted import Shuffled, Stopped
+from planted import Rolled, Shuffled, Stopped, Transposed
 from sklearn.datasets import load_digits
 
-from kerasmith import callbacks, zoo
-from kerasmith.callbacks import overfit_advice as advices
+from kerasmith import callbacks, layers, zoo
+from kerasmith.callbacks import label_kinds as kinds
 
 DIGITS = load_digits()
 X = (DIGITS.data[:40] / 16).astype("float32")
@@ -76,6 +76,16 @@ WRONG = {
         lambda: make_model(optimizer=keras.optimizers.SGD(1e3)),
         "learning rate is too high",
     ),
+    "rate of Adam": (
+        lambda: make_model(optimizer=keras.optimizers.Adam(10.0)),
+        "learning rate is too high",
+    ),
+    "axis of a shift": (lambda: make_model(Rolled()), "depends on the others"),
+    "axis of a transposition": (
+        lambda: make_model(middle=[Transposed()]),
+        "depends on the others",
+    ),
+    "relu on top": (lambda: make_model(keras.layers.ReLU()), "ReLU behind the last"),
     "detached": (lambda: make_model(Stopped()), "No step changed any weight"),
     "detached below": (
         lambda: make_model(middle=[Stopped()], units=2),
@@ -89,6 +99,62 @@ def test_what_is_wrong_is_said_first(build, advice):
     result = overfit(build())
     assert not result.passed and advice in result.advice[0], result
     assert "failed" in str(result) and result.advice[0] in str(result)
+
+
+def make_for_two_inputs(activation, units, loss, last=None):
+    keras.utils.set_random_seed(3)
+    hidden = keras.layers.Dense(32, activation=activation)
+    top = keras.layers.Dense(units, activation=last)
+    model = keras.Sequential([keras.Input((2,)), hidden, top])
+    model.compile(keras.optimizers.Adam(0.02), loss)
+    return model
+
+
+CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], "float32")
+ODD = np.array([[0], [1], [1], [0]])
+SPARSE = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+BINARY = keras.losses.BinaryCrossentropy(from_logits=True)
+TWO = {
+    "sparse": (2, SPARSE, None, "linear in the inputs"),
+    "binary": (1, BINARY, None, "linear in the inputs"),
+    "squares": (1, "mse", None, "linear in the inputs"),
+    "softmax": (2, "sparse_categorical_crossentropy", "softmax", "linear in the"),
+    "softmax of one": (1, "binary_crossentropy", "softmax", "over a single unit"),
+    "no sigmoid": (1, "binary_crossentropy", None, "end the model in a sigmoid"),
+}
+
+
+@pytest.mark.parametrize("units, loss, last, advice", TWO.values(), ids=TWO)
+def test_exclusive_or_needs_an_activation(units, loss, last, advice):
+    options = {"units": units, "loss": loss, "last": last}
+    result = callbacks.overfit_small_batch(
+        make_for_two_inputs(None, **options), (CORNERS, ODD), steps=300
+    )
+    assert not result.passed and advice in " ".join(result.advice[:2]), result
+    if "linear" in advice:
+        assert advice in result.advice[0]
+        right = make_for_two_inputs("tanh", **options)
+        assert callbacks.overfit_small_batch(right, (CORNERS, ODD)).passed
+
+
+def test_labels_that_contradict_each_other_are_found():
+    twice = np.repeat(X[:5], 2, axis=0)
+    result = callbacks.overfit_small_batch(make_model(), (twice, Y), steps=50)
+    assert not result.passed and "same inputs" in result.advice[0], result
+
+
+def test_a_transformer_learns_ten_digits():
+    keras.utils.set_random_seed(1)
+    image = keras.Input((8, 8))
+    x = layers.TransformerEncoderBlock(2, 16, dropout=0.3)(image)
+    x = keras.layers.GlobalMaxPooling1D()(x)
+    model = keras.Model(image, keras.layers.Dense(10)(x))
+    model.compile(keras.optimizers.Adam(3e-3), SPARSE)
+    images = DIGITS.images[:10] / 16
+    assert callbacks.overfit_small_batch(model, (images, Y[:10])).passed
+    model.compile(keras.optimizers.Adam(5.0), SPARSE)
+    result = callbacks.overfit_small_batch(model, (images, Y[:10]), steps=200)
+    assert "learning rate is too high" in result.advice[0], result
 
 
 def test_frozen_layers_are_named():
@@ -128,18 +194,18 @@ def test_the_curve_is_drawn(tmp_path):
 
 def test_kinds_of_labels():
     three, one = np.ones((2, 3)), np.ones((2, 1))
-    kinds = [
-        advices.kind_of_labels(np.array([2, 0]), three, "mse"),
-        advices.kind_of_labels(np.array([[0.0, 0, 1], [1, 0, 0]]), three, "mse"),
-        advices.kind_of_labels(np.array([[0.5, 0, 1], [1, 0, 0]]), three, "mse"),
-        advices.kind_of_labels(np.array([0, 1]), one, "binary_crossentropy"),
-        advices.kind_of_labels(np.array([0, 1]), one, "mse"),
-        advices.kind_of_labels(np.array([0, 1]), None, "mse"),
+    found = [
+        kinds.kind_of_labels(np.array([2, 0]), three, "mse"),
+        kinds.kind_of_labels(np.array([[0.0, 0, 1], [1, 0, 0]]), three, "mse"),
+        kinds.kind_of_labels(np.array([[0.5, 0, 1], [1, 0, 0]]), three, "mse"),
+        kinds.kind_of_labels(np.array([0, 1]), one, "binary_crossentropy"),
+        kinds.kind_of_labels(np.array([0, 1]), one, "mse"),
+        kinds.kind_of_labels(np.array([0, 1]), None, "mse"),
     ]
-    assert kinds == ["sparse", "one-hot", None, "binary", None, None]
+    assert found == ["sparse", "one-hot", None, "binary", None, None]
     logits = np.array([[-2.0], [3.0]])
-    assert advices.accuracy(np.array([0, 1]), logits, "binary") == 1
-    assert advices.accuracy(np.array([1, 1]), np.array([[0.2], [0.9]]), "binary") == 0.5
+    assert kinds.accuracy(np.array([0, 1]), logits, "binary") == 1
+    assert kinds.accuracy(np.array([1, 1]), np.array([[0.2], [0.9]]), "binary") == 0.5
 
 
 def test_bad_arguments_are_refused():

@@ -1,5 +1,7 @@
 """A scalar function of arrays, its gradient, and the precision to compare them in."""
 
+import importlib
+
 import jax
 import numpy as np
 
@@ -13,11 +15,10 @@ def double_precision():
     ...     jax.numpy.asarray(np.ones(1)).dtype.name
     'float64'
     """
-    if hasattr(jax, "enable_x64"):
-        return jax.enable_x64(True)
-    from jax import experimental
-
-    return experimental.enable_x64()
+    # before version 0.8 JAX had it among its experiments, and since 0.10 no more
+    homes = (jax, importlib.import_module("jax.experimental"))
+    home = next(home for home in homes if hasattr(home, "enable_x64"))
+    return home.enable_x64(True)
 
 
 def compiled(function):
