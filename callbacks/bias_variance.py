@@ -8,6 +8,7 @@ import keras
 from . import monitor as monitors
 from .batches import count
 from .error_gaps import bias_variance
+from .last import Last
 
 
 class BiasVariance(keras.callbacks.Callback):
@@ -21,8 +22,8 @@ class BiasVariance(keras.callbacks.Callback):
     given, without dropout: pass a part if there are many.
 
     Where it evaluates every few epochs it logs `error_train`, `error_dev` and so on
-    for these epochs. If another callback changes the weights when training ends, list
-    that one first.
+    for these epochs. At the end it evaluates the weights that all other callbacks
+    leave the model with.
 
     Args:
         train: Training data: tuple `(x, y)` or `(x, y, sample_weight)` of arrays, or
@@ -106,6 +107,7 @@ class BiasVariance(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self.errors, self.history = {}, []
         self.checked = False
+        self.last = Last(self)
 
     def on_epoch_end(self, epoch, logs=None):
         if not self.checked:  # rather now than after the last epoch
@@ -118,7 +120,8 @@ class BiasVariance(keras.callbacks.Callback):
                 logs.update({f"error_{n}": e for n, e in self.errors.items()})
 
     def on_train_end(self, logs=None):
-        self._evaluate()
+        # behind the statistics and averages that others end the training with
+        self.last.run(3, self._evaluate)
 
     def _evaluate(self):
         if self.sizes is None:

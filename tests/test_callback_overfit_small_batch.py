@@ -139,7 +139,7 @@ def test_exclusive_or_needs_an_activation(units, loss, last, advice):
 
 def test_labels_that_contradict_each_other_are_found():
     twice = np.repeat(X[:5], 2, axis=0)
-    result = callbacks.overfit_small_batch(make_model(), (twice, Y), steps=50)
+    result = callbacks.overfit_small_batch(make_model(), (twice, Y[:10]), steps=50)
     assert not result.passed and "same inputs" in result.advice[0], result
 
 
