@@ -14,6 +14,8 @@ from typing import Any
 
 import keras
 
+from ..layers import native
+
 _PRIVATE_PLACES = (
     "_backend_apply_gradients",
     "_clip_gradients",
@@ -105,14 +107,15 @@ class _Attached:
         return [variable for _, added in self.ordered for variable in added]
 
     def transform(self, gradients):
-        summed = _sum_over_replicas(gradients)
+        replicas = native.of("replicas")
+        summed = replicas.summed(gradients)
         changed = summed
         for hook in self.hooks:
             changed = list(hook.transform(changed, self.now.variables))
         if all(new is old for new, old in zip(changed, summed, strict=True)):
             return gradients  # nobody changed them: let Keras go on as ever
         # Keras sums over the replicas once more
-        count = _replicas()
+        count = replicas.count()
         return changed if count == 1 else [gradient / count for gradient in changed]
 
 
@@ -323,29 +326,6 @@ def inner(optimizer):
     while isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         optimizer = optimizer.inner_optimizer
     return optimizer
-
-
-def _replicas():
-    """Count the replicas of `tf.distribute`; 1 on other backends."""
-    if keras.backend.backend() != "tensorflow":
-        return 1
-    import tensorflow as tf
-
-    context = tf.distribute.get_replica_context()
-    return context.num_replicas_in_sync if context is not None else 1
-
-
-def _sum_over_replicas(gradients):
-    """Make gradients dense, each the sum over the replicas of `tf.distribute`."""
-    if keras.backend.backend() != "tensorflow":
-        return list(gradients)
-    import tensorflow as tf
-
-    if _replicas() > 1:
-        context = tf.distribute.get_replica_context()
-        gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
-    # that of an Embedding comes as rows, of which some may come twice
-    return [tf.convert_to_tensor(gradient) for gradient in gradients]
 
 
 def _attached_to(optimizer):
