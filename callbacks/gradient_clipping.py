@@ -56,7 +56,8 @@ class GradientClipping(keras.callbacks.Callback):
     Attributes:
         threshold: Variable; `clipping.threshold.assign(0.5)` acts at once. What is
             assigned during a training holds until its end, what is assigned before
-            holds for the trainings that follow.
+            holds for the trainings that follow. One broken off has not ended: make a
+            new callback for another threshold.
         rows: One dictionary an epoch: `epoch`, `gradient_norm`, `clipped_share`, and
             `limit`, the threshold of its last step (by `"percentile"` the norm).
 

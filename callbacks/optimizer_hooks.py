@@ -10,8 +10,11 @@ optimizer's own configuration and variables only, at any moment.
 
 import contextlib
 import threading
+from typing import Any
 
 import keras
+
+from ..layers import native
 
 _PRIVATE_PLACES = (
     "_backend_apply_gradients",
@@ -19,6 +22,8 @@ _PRIVATE_PLACES = (
     "_backend_update_step",
     "_untrack_variable",
 )
+# the class of an optimizer, before which a mixin is put
+_Optimizer: Any = object
 # an optimizer's own __setattr__ takes what it is given for something to track
 _class_slot = vars(object)["__class__"]
 
@@ -86,40 +91,48 @@ class _Attached:
         self.now = threading.local()
 
     @property
-    def hooks(self):
-        def place(hook):
+    def ordered(self):
+        def place(entry):
+            hook = entry[0]
             return hook.order, type(hook).__module__, type(hook).__qualname__
 
-        return sorted((hook for hook, _ in self.entries), key=place)
+        return sorted(self.entries, key=place)
+
+    @property
+    def hooks(self):
+        return [hook for hook, _ in self.ordered]
 
     @property
     def variables(self):
-        return [variable for _, added in self.entries for variable in added]
+        return [variable for _, added in self.ordered for variable in added]
 
     def transform(self, gradients):
-        summed = _sum_over_replicas(gradients)
+        replicas = native.of("replicas")
+        summed = replicas.summed(gradients)
         changed = summed
         for hook in self.hooks:
             changed = list(hook.transform(changed, self.now.variables))
         if all(new is old for new, old in zip(changed, summed, strict=True)):
             return gradients  # nobody changed them: let Keras go on as ever
         # Keras sums over the replicas once more
-        count = _replicas()
+        count = replicas.count()
         return changed if count == 1 else [gradient / count for gradient in changed]
 
 
-class _Saved:
-    """Keeps the hooks' variables out of files."""
+class _Saved(_Optimizer):
+    """Lists the hooks' variables last, and keeps them out of files."""
 
     kerasmith_attached: _Attached
 
     @property
     def variables(self):
-        everything = super().variables
-        if not getattr(self.kerasmith_attached.now, "files", False):
-            return everything
-        added = {id(variable) for variable in self.kerasmith_attached.variables}
-        return [variable for variable in everything if id(variable) not in added]
+        added = self.kerasmith_attached.variables
+        theirs = {id(variable) for variable in added}
+        own = [value for value in super().variables if id(value) not in theirs]
+        if getattr(self.kerasmith_attached.now, "files", False):
+            return own
+        # whoever saves them himself finds them again whatever the order of callbacks
+        return own + added
 
     def save_own_variables(self, store):
         with self._without_those_of_hooks():
@@ -313,29 +326,6 @@ def inner(optimizer):
     while isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         optimizer = optimizer.inner_optimizer
     return optimizer
-
-
-def _replicas():
-    """Count the replicas of `tf.distribute`; 1 on other backends."""
-    if keras.backend.backend() != "tensorflow":
-        return 1
-    import tensorflow as tf
-
-    context = tf.distribute.get_replica_context()
-    return context.num_replicas_in_sync if context is not None else 1
-
-
-def _sum_over_replicas(gradients):
-    """Make gradients dense, each the sum over the replicas of `tf.distribute`."""
-    if keras.backend.backend() != "tensorflow":
-        return list(gradients)
-    import tensorflow as tf
-
-    if _replicas() > 1:
-        context = tf.distribute.get_replica_context()
-        gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
-    # that of an Embedding comes as rows, of which some may come twice
-    return [tf.convert_to_tensor(gradient) for gradient in gradients]
 
 
 def _attached_to(optimizer):

@@ -8,6 +8,7 @@ import numpy as np
 from kerasmith.scripts.bench import Pair
 
 BATCH, STEPS = 32, 101  # the state is saved before the last step
+LIMIT = 1.0  # of the norm of all gradients
 
 
 def resume_resnet20():
@@ -30,17 +31,9 @@ def resume_resnet20():
 def _resnet20_run(saving):
     @functools.cache
     def prepared():
-        import keras
-
         from kerasmith import callbacks
 
-        model = resnet20()
-        optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
-        model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=False)
-        generator = np.random.default_rng(0)
-        images = generator.normal(size=(BATCH * STEPS, 32, 32, 3)).astype("float32")
-        labels = generator.integers(0, 10, len(images))
-        data = callbacks.ShuffledBatches(images, labels, batch_size=BATCH)
+        model, data = _resnet20_training()
 
         def fit():
             with tempfile.TemporaryDirectory() as folder:
@@ -48,6 +41,66 @@ def _resnet20_run(saving):
                 model.fit(data, callbacks=[resume] if saving else None, verbose=0)
 
         return fit
+
+    return lambda: prepared()()
+
+
+def _resnet20_training(**optimizer):
+    """Give a compiled ResNet-20 and its data, `STEPS` batches."""
+    import keras
+
+    from kerasmith import callbacks
+
+    model = resnet20()
+    optimizer = keras.optimizers.SGD(0.1, momentum=0.9, **optimizer)
+    model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=False)
+    generator = np.random.default_rng(0)
+    images = generator.normal(size=(BATCH * STEPS, 32, 32, 3)).astype("float32")
+    labels = generator.integers(0, 10, len(images))
+    return model, callbacks.ShuffledBatches(images, labels, batch_size=BATCH)
+
+
+def clipping_resnet20():
+    """Time steps of ResNet-20 whose gradients are clipped by the callback.
+
+    By the global norm against the same optimizer with Keras' `global_clipnorm`, and
+    adaptively against no clipping.
+
+    Returns:
+        List of `Pair`.
+
+    Example:
+
+    >>> len(clipping_resnet20())
+    2
+    """
+    what = f"{STEPS} steps of ResNet-20 with gradients clipped"
+    return [
+        Pair(
+            f"{what} by GradientClipping(by='global_norm'), against global_clipnorm",
+            _clipping_run({"threshold": LIMIT, "by": "global_norm"}),
+            _clipping_run(None, global_clipnorm=LIMIT),
+        ),
+        Pair(
+            f"{what} by GradientClipping(by='adaptive'), against none",
+            _clipping_run({"by": "adaptive"}),
+            _clipping_run(None),
+        ),
+    ]
+
+
+def _clipping_run(clipping, **optimizer):
+    @functools.cache
+    def prepared():
+        from kerasmith import callbacks
+
+        model, data = _resnet20_training(**optimizer)
+        if clipping:
+            # begun once: otherwise each training would compile its step anew
+            callback = callbacks.GradientClipping(**clipping)
+            callback.set_model(model)
+            callback.on_train_begin()
+        return lambda: model.fit(data, verbose=0)
 
     return lambda: prepared()()
 
@@ -98,4 +151,7 @@ def resnet20():
     return keras.Model(inputs, layers.Dense(10, activation="softmax")(x))
 
 
-ROWS = {"resume_resnet20": resume_resnet20}
+ROWS = {
+    "resume_resnet20": resume_resnet20,
+    "clipping_resnet20": clipping_resnet20,
+}
