@@ -168,6 +168,12 @@ def _trouble(trouble):
             f"; with the weights of step {trouble['step']} the first layer whose "
             f"output is not finite is {trouble['layer']}"
         )
+    elif trouble["step"] is not None:
+        text += (
+            f"; with the weights of step {trouble['step']} the outputs of all layers "
+            "are finite: it arose in the loss, or the weights went wrong since (a "
+            "monitor with every=1 tells)"
+        )
     if trouble["weights"]:
         text += (
             f"; by then weights were not finite in {trouble['weights'][0]}"

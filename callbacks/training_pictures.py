@@ -14,7 +14,7 @@ def draw(record, title="training"):
         title: Heading.
 
     Returns:
-        `matplotlib.figure.Figure` of four plots. Lines run from dark (first layer) to
+        `matplotlib.figure.Figure` of six plots. Lines run from dark (first layer) to
         light (last).
 
     Example:
@@ -22,29 +22,29 @@ def draw(record, title="training"):
     >>> sample = {"step": 0, "gradient": [0.1], "weight": [1.0], "update": [0.01]}
     >>> record = {"layers": ["dense"], "samples": [sample], "outputs": []}
     >>> len(draw({**record, "activations": []}).axes)
-    4
+    6
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 7), layout="constrained")
+    figure = Figure(figsize=(10, 10), layout="constrained")
     figure.suptitle(title)
-    (left, right), (low, last) = figure.subplots(2, 2)
+    (gradient, weight), (ratio, mean), (spread, dead) = figure.subplots(3, 2)
     steps = [sample["step"] for sample in record["samples"]]
     names = record["layers"]
-    _lines(left, steps, table(record, "gradient"), names, "gradient norm")
-    ratios = update_ratios(record)
-    _lines(right, steps, ratios, names, "update ratio")
-    right.axhline(USUAL_RATIO, color="grey", linestyle=":", linewidth=1)
-    rows = record["activations"]
-    epochs = [row["epoch"] + 1 for row in rows]
-    spread = _array([row["std"] for row in rows])
-    dead = _array([row["dead"] for row in rows])
-    _lines(low, epochs, spread, record["outputs"], "deviation of the output")
-    _lines(last, epochs, 100 * dead, record["outputs"], "dead units in %", log=False)
-    for axes in (left, right):
-        axes.set_xlabel("step")
-    for axes in (low, last):
-        axes.set_xlabel("epoch")
+    _lines(gradient, steps, table(record, "gradient"), names, "gradient norm")
+    _lines(weight, steps, table(record, "weight"), names, "weight norm")
+    _lines(ratio, steps, update_ratios(record), names, "update ratio")
+    ratio.axhline(USUAL_RATIO, color="grey", linestyle=":", linewidth=1)
+    epochs = [row["epoch"] + 1 for row in record["activations"]]
+    for axes, key, what, log in [
+        (mean, "mean", "mean of the output", False),
+        (spread, "std", "deviation of the output", True),
+        (dead, "dead", "dead units (share)", False),
+    ]:
+        values = _array([row[key] for row in record["activations"]])
+        _lines(axes, epochs, values, record["outputs"], what, log)
+    for axes in figure.axes:
+        axes.set_xlabel("epoch" if axes in (mean, spread, dead) else "step")
     return figure
 
 
