@@ -3,7 +3,6 @@
 import copy
 import math
 import pathlib
-from typing import Any
 
 import keras
 import numpy as np
@@ -103,7 +102,6 @@ class TrainingMonitor(keras.callbacks.Callback):
 
     # Keras may call on_train_batch_end from a thread of its own: it only notes a batch
     async_safe = True
-    file: Any  # an EventFile while there is one to write
 
     def __init__(self, *, every=50, data=None, inputs=None, log_dir=None, **limits):
         super().__init__()
@@ -204,7 +202,9 @@ class TrainingMonitor(keras.callbacks.Callback):
         ]
 
     def _log(self, rows, names, step):
-        for kind, values in rows.items() if self.file is not None else ():
+        if self.file is None:
+            return
+        for kind, values in rows.items():
             for name, value in zip(names, values, strict=True):
                 self.file.scalar(f"{kind}/{name}", step, value)
 

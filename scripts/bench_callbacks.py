@@ -2,6 +2,7 @@
 
 import functools
 import tempfile
+import time
 
 import numpy as np
 
@@ -46,6 +47,54 @@ def _resnet20_run(saving):
             with tempfile.TemporaryDirectory() as folder:
                 resume = callbacks.Resume(folder, data=data, every=100, by="step")
                 model.fit(data, callbacks=[resume] if saving else None, verbose=0)
+
+        return fit
+
+    return lambda: prepared()()
+
+
+def monitor_resnet20():
+    """Time steps of ResNet-20 with `TrainingMonitor` every 50 of them, and without.
+
+    The activations of a batch at the end of the epoch count with it; the compilation
+    at the beginning of `fit`, which falls into an epoch before, does not.
+
+    Returns:
+        List of `Pair`.
+
+    Example:
+
+    >>> monitor_resnet20()[0].unit
+    'ms a step'
+    """
+    label = "ResNet-20 with TrainingMonitor every 50 steps, against none"
+    return [Pair(label, _monitored(True), _monitored(False), unit="ms a step")]
+
+
+def _monitored(monitoring):
+    @functools.cache
+    def prepared():
+        import keras
+
+        from kerasmith import callbacks
+
+        model = resnet20()
+        optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
+        model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=False)
+        generator = np.random.default_rng(0)
+        images = generator.normal(size=(BATCH * 100, 32, 32, 3)).astype("float32")
+        labels = generator.integers(0, 10, len(images))
+
+        def fit():
+            times = []
+            clock = keras.callbacks.LambdaCallback(
+                on_epoch_begin=lambda epoch, logs: times.append(time.perf_counter()),
+                on_train_end=lambda logs: times.append(time.perf_counter()),
+            )
+            monitor = callbacks.TrainingMonitor(data=images[:BATCH])
+            kept = [clock, monitor] if monitoring else [clock]
+            model.fit(images, labels, BATCH, epochs=2, callbacks=kept, verbose=0)
+            return 1e3 * (times[2] - times[1]) / 100
 
         return fit
 
@@ -98,4 +147,4 @@ def resnet20():
     return keras.Model(inputs, layers.Dense(10, activation="softmax")(x))
 
 
-ROWS = {"resume_resnet20": resume_resnet20}
+ROWS = {"resume_resnet20": resume_resnet20, "monitor_resnet20": monitor_resnet20}

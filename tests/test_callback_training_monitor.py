@@ -291,6 +291,9 @@ def test_a_state_is_plain_json_and_a_run_goes_on_from_it():
     before = fit(model, callbacks.TrainingMonitor(every=3, data=X), 2)
     state = json.loads(json.dumps(before.get_state()))
     after = callbacks.TrainingMonitor(every=3, data=X)
+    after.set_state(state)
+    assert after.findings() == []
+    assert len(after.plot().axes) == 6
     hand_over = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, logs: epoch == 2 and after.set_state(state)
     )
