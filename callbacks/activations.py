@@ -7,6 +7,7 @@ a model inside a model. Keras compiles and runs it as it does `predict`.
 
 import contextlib
 import functools
+import warnings
 
 import keras
 import numpy as np
@@ -150,7 +151,9 @@ def cuts_negatives(layer):
     if not callable(function):
         return False
     try:
-        values = function(ops.convert_to_tensor([[-8.0], [-1.0], [1.0]]))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # softmax complains of one number
+            values = function(ops.convert_to_tensor([[-8.0], [-1.0], [1.0]]))
         low, middle, high = ops.convert_to_numpy(values).ravel()
     except (TypeError, ValueError):  # not a function of one number
         return False

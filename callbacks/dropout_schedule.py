@@ -1,5 +1,7 @@
 """Moving the rates of layers that drop something, from epoch to epoch."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -223,7 +225,7 @@ def _checked(schedule):
 
 
 def _is_rate(layer, name):
-    held = getattr(layer, name, None)
+    held: Any = getattr(layer, name, None)
     return isinstance(held, keras.Variable) and not held.trainable and held.shape == ()
 
 

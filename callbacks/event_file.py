@@ -1,8 +1,10 @@
 """Files that TensorBoard reads, written without TensorFlow."""
 
+import importlib
 import os
 import pathlib
 import time
+from typing import Any
 
 import numpy as np
 
@@ -56,7 +58,7 @@ class EventFile:
 
         if value is not None:
             about = metadata.create_summary_metadata(display_name=tag, description="")
-            self._write(tag, step, np.float32(value), about)
+            self._add(tag, step, np.asarray(value, "float32"), about)
 
     def histogram(self, tag, step, values, bins=30):
         """Write how values are spread.
@@ -75,20 +77,21 @@ class EventFile:
             counts, edges = np.histogram(values, bins)
             table = np.stack([edges[:-1], edges[1:], counts], 1)
             about = metadata.create_summary_metadata(display_name=tag, description="")
-            self._write(tag, step, table, about)
+            self._add(tag, step, table, about)
 
-    def _write(self, tag=None, step=None, value=None, about=None, **entries):
-        from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2
-        from tensorboard.compat.proto import types_pb2 as types
+    def _add(self, tag, step, value, about):
+        types, summary = _messages("types"), _messages("summary").Summary
+        tensor = _messages("tensor").TensorProto(
+            dtype=types.DT_FLOAT if value.dtype == np.float32 else types.DT_DOUBLE,
+            tensor_content=value.tobytes(),
+        )
+        for size in value.shape:
+            tensor.tensor_shape.dim.add(size=size)
+        entry = summary.Value(tag=tag, tensor=tensor, metadata=about)
+        self._write(step=step, summary=summary(value=[entry]))
 
-        if tag is not None:
-            kind = types.DT_FLOAT if value.dtype == np.float32 else types.DT_DOUBLE
-            tensor = tensor_pb2.TensorProto(dtype=kind, tensor_content=value.tobytes())
-            for size in value.shape:
-                tensor.tensor_shape.dim.add(size=size)
-            entry = summary_pb2.Summary.Value(tag=tag, tensor=tensor, metadata=about)
-            entries = {"step": step, "summary": summary_pb2.Summary(value=[entry])}
-        event = event_pb2.Event(wall_time=time.time(), **entries)
+    def _write(self, **entries):
+        event = _messages("event").Event(wall_time=time.time(), **entries)
         self.records.write(event.SerializeToString())
 
     def flush(self):
@@ -98,3 +101,8 @@ class EventFile:
     def close(self):
         """Close the file."""
         self.records.close()
+
+
+def _messages(kind) -> Any:
+    # made when they are imported, so that no type checker knows what is in them
+    return importlib.import_module(f"tensorboard.compat.proto.{kind}_pb2")

@@ -78,6 +78,8 @@ class NormHook(OptimizerHook):
         """
         self.is_due = is_due
         self.due.assign(float(is_due))
+        if is_due:  # loss scaling may leave the step out
+            self.norms.assign([ABSENT] * self.count)
 
     def read(self):
         """Give the norms of the last step that was due.

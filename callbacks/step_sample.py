@@ -40,7 +40,9 @@ class StepSample:
     def __init__(self, model, hook, place, steps=1):
         self.hook, self.place, self.steps = hook, place, steps
         self.variables = list(model.trainable_variables)
-        self.before = [ops.copy(_plain(variable)) for variable in self.variables]
+        # and the statistics of normalisation, to run the model as it was
+        self.all = [*self.variables, *model.non_trainable_weights]
+        self.before = [ops.copy(_plain(variable)) for variable in self.all]
         self.squares, self.model = None, model
         hook.set_due(True)
         self.watch()
@@ -55,7 +57,9 @@ class StepSample:
             finally:
                 if model.train_function is looked_at:
                     model.train_function = run
-            self.squares = _squares(self._now(result), self.before)
+            self.squares = _squares(
+                self._now(result), self.before[: len(self.variables)]
+            )
             return result
 
         model.train_function = looked_at
@@ -88,9 +92,13 @@ class StepSample:
         Returns:
             Dictionary: the place, and the norms `gradient`, `weight` and `update` as
             lists with a number for each layer, `None` for one that does not train.
+            `None` where another step function was put in the place of the one that
+            was to be looked at.
         """
         gradient = np.asarray(self.hook.read(), "float64")
         self.hook.set_due(False)
+        if self.squares is None:
+            return None
         squares = np.zeros((len(gradient), 2))
         index = [self.hook.place[id(variable)] for variable in self.variables]
         np.add.at(squares, index, ops.convert_to_numpy(self.squares))
@@ -105,10 +113,10 @@ class StepSample:
         Returns:
             Function that exchanges them again.
         """
-        now = [ops.copy(_plain(variable)) for variable in self.variables]
+        now = [ops.copy(_plain(variable)) for variable in self.all]
 
         def assign(values):
-            for variable, value in zip(self.variables, values, strict=True):
+            for variable, value in zip(self.all, values, strict=True):
                 variable.assign(value)
 
         assign(self.before)

@@ -61,9 +61,10 @@ def find(record, limits):
     'vanishing gradient: first gets 1e-09 times the gradient of last (root mean...
     'large updates: a step changes last by 0.3 of its norm (the median...
     """
+    # what was restored has no names before training goes on
     found = [_trouble(record["trouble"])] if record["trouble"] else []
     gradients = table(record, "gradient")
-    if gradients.size:
+    if gradients.size and record["layers"]:
         steps = [sample["step"] for sample in record["samples"]]
         found += _exploding(gradients, steps, limits)
         found += _vanishing(gradients, record, limits)
@@ -108,13 +109,12 @@ def _vanishing(gradients, record, limits):
         return []
     names = record["layers"]
     weakest = min(weak, key=lambda i: usual[i])
-    others = f", and {len(weak) - 1} more layers little more" if len(weak) > 1 else ""
     return [
         f"vanishing gradient: {names[weakest]} gets "
         f"{usual[weakest] / usual[largest]:.2g} times the gradient of "
         f"{names[largest]} (root mean square of a weight, median over the samples; "
-        f"limit {limits.vanishing:g}){others}. Try residual connections, "
-        "normalisation, another activation or initialisation."
+        f"limit {limits.vanishing:g}; {len(weak)} of {len(names)} layers below it). "
+        "Try residual connections, normalisation, another activation or initialisation."
     ]
 
 
@@ -142,7 +142,7 @@ def _updates(ratios, names, limits):
 
 def _dead(record, limits):
     found = []
-    for row in record["activations"][-1:]:
+    for row in record["activations"][-1:] if record["outputs"] else ():
         for name, share in zip(record["outputs"], row["dead"], strict=True):
             if share is not None and share > limits.dead:
                 found.append(
@@ -167,6 +167,12 @@ def _trouble(trouble):
         text += (
             f"; with the weights of step {trouble['step']} the first layer whose "
             f"output is not finite is {trouble['layer']}"
+        )
+    elif trouble["step"] is not None:
+        text += (
+            f"; with the weights of step {trouble['step']} the outputs of all layers "
+            "are finite: it arose in the loss, or the weights went wrong since (a "
+            "monitor with every=1 tells)"
         )
     if trouble["weights"]:
         text += (

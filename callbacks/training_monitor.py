@@ -2,6 +2,7 @@
 
 import copy
 import math
+import pathlib
 
 import keras
 import numpy as np
@@ -15,7 +16,7 @@ from .not_finite import bad_samples, bad_weights, first_bad_layer
 from .step_sample import StepSample, listed
 
 NORMS = ("gradient", "weight", "update")
-STATE = ("begun", "samples", "activations", "trouble")
+STATE = ("begun", "done", "samples", "activations", "trouble")
 
 
 def is_sampled(step, steps, every):
@@ -75,7 +76,11 @@ class TrainingMonitor(keras.callbacks.Callback):
         activations: A dictionary for each epoch: `epoch`, `step`, and the lists
             `mean`, `std` and `dead` with a number for each of `outputs` (`dead` is
             `None` where the activation is not like ReLU).
-        trouble: Dictionary on where the loss was not finite first, or `None`.
+        trouble: Dictionary on where the loss was not finite first, or `None`: `epoch`
+            and `batch`; `samples`, the indices of inputs that are not finite; `layer`,
+            the first whose output is not finite when the batch is run again, in
+            inference mode with the weights of the sampled `step`; `weights`, the
+            layers that held a weight that is not finite when it was noticed.
         bad_inputs: The inputs of that batch, where `inputs` gave them.
 
     Raises:
@@ -109,7 +114,7 @@ class TrainingMonitor(keras.callbacks.Callback):
     def _forget(self):
         self.layers, self.sizes, self.outputs = [], [], []
         self.samples, self.activations, self.trouble = [], [], None
-        self.begun = self.next = self.epoch = 0
+        self.begun = self.done = self.epoch = 0
         self.sample = self.kept = self.probe = self.file = self.bad_inputs = None
         self.bad = []
 
@@ -132,7 +137,8 @@ class TrainingMonitor(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch, logs=None):
         step = self.begun + batch
-        self.next = step + self.execution
+        if step < self.done:
+            return  # a resumed run draws the batches that lie behind
         self._finish_sample(step)
         if self.bad and self.trouble is None:
             self._look_for_trouble()
@@ -143,11 +149,16 @@ class TrainingMonitor(keras.callbacks.Callback):
             self.sample = StepSample(self.model, self.hook, place, self.steps)
 
     def on_train_batch_end(self, batch, logs=None):
-        if not self.bad and not math.isfinite((logs or {}).get("loss", 0.0)):
+        # where a thread of Keras calls this, batches may come in another order
+        if self.begun + batch >= self.done:
+            self.done = self.begun + batch + 1
+        if self.trouble is None and not math.isfinite((logs or {}).get("loss", 0.0)):
             self.bad.append(batch)
 
     def on_epoch_end(self, epoch, logs=None):
-        self.begun += self.params.get("steps") or self.next - self.begun
+        # the last execution may have had fewer steps than it was counted with
+        self.begun += self.params.get("steps") or self.done - self.begun
+        self.done = self.begun
         self._finish_sample(self.begun)
         if self.bad and self.trouble is None:
             self._look_for_trouble()
@@ -170,6 +181,8 @@ class TrainingMonitor(keras.callbacks.Callback):
             return
         taken, self.sample = self.sample, None
         found = taken.finish(self.model)
+        if found is None:
+            return
         if all(math.isfinite(norm) for norm in found["weight"] if norm is not None):
             self.kept = taken
         self.samples = [*self.samples, found]
@@ -189,13 +202,15 @@ class TrainingMonitor(keras.callbacks.Callback):
         ]
 
     def _log(self, rows, names, step):
-        for kind, values in rows.items() if self.file is not None else ():
+        if self.file is None:
+            return
+        for kind, values in rows.items():
             for name, value in zip(names, values, strict=True):
                 self.file.scalar(f"{kind}/{name}", step, value)
 
     def _look_for_trouble(self):
         batch, model = min(self.bad), self.model
-        inputs, samples, layer = self.data, [], None
+        inputs, samples, layer, step = self.data, [], None, None
         if self.inputs is not None:
             inputs = self.bad_inputs = self.inputs(self.epoch, batch)
             samples = bad_samples(inputs)
@@ -204,13 +219,15 @@ class TrainingMonitor(keras.callbacks.Callback):
             put_back = self.kept.exchange()
             layer = first_bad_layer(Activations(model), inputs)
             put_back()
+            if layer or self.inputs is not None:
+                step = self.kept.place["step"]
         self.trouble = {
             "epoch": self.epoch,
             "batch": batch,
             "batches": self.execution,
             "samples": samples,
             "layer": layer,
-            "step": self.kept.place["step"] if self.kept else None,
+            "step": step,
             "weights": weights,
         }
 
@@ -240,12 +257,32 @@ class TrainingMonitor(keras.callbacks.Callback):
         Example:
 
         >>> len(TrainingMonitor().plot().axes)
-        4
+        6
         """
-        figure = training_pictures.draw(vars(self), "layers during training")
+        figure = training_pictures.draw(vars(self), "Layers during training")
         if path is not None:
-            figure.savefig(path)
+            figure.savefig(path, dpi=100)
         return figure
+
+    def write_pictures(self, folder):
+        """Write the page of plots for the report of a run.
+
+        Args:
+            folder: Where to; it is made where it is not there.
+
+        Returns:
+            List of the paths of the files, all PNG.
+
+        Example:
+
+        >>> import tempfile
+        >>> [path.name for path in TrainingMonitor().write_pictures(tempfile.mkdtemp())]
+        ['training_monitor.png']
+        """
+        path = pathlib.Path(folder) / "training_monitor.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.plot(path)
+        return [path]
 
     def get_state(self):
         """Give what an interrupted run must remember, ready for JSON.
@@ -256,8 +293,9 @@ class TrainingMonitor(keras.callbacks.Callback):
         Example:
 
         >>> TrainingMonitor().get_state()
-        {'begun': 0, 'samples': [], 'activations': [], 'trouble': None}
+        {'begun': 0, 'done': 0, 'samples': [], 'activations': [], 'trouble': None}
         """
+        self._finish_sample(self.done)  # it may not have come to its own next batch
         return {name: getattr(self, name) for name in STATE}
 
     def set_state(self, state):
@@ -273,3 +311,7 @@ class TrainingMonitor(keras.callbacks.Callback):
         """
         for name in STATE:
             setattr(self, name, copy.deepcopy(state[name]))
+        if self.sample is not None:
+            # begun before the weights that the state belongs to were back
+            place = self.sample.place
+            self.sample = StepSample(self.model, self.hook, place, self.steps)

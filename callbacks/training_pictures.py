@@ -14,7 +14,7 @@ def draw(record, title="training"):
         title: Heading.
 
     Returns:
-        `matplotlib.figure.Figure` of four plots. Lines run from dark (first layer) to
+        `matplotlib.figure.Figure` of six plots. Lines run from dark (first layer) to
         light (last).
 
     Example:
@@ -22,29 +22,29 @@ def draw(record, title="training"):
     >>> sample = {"step": 0, "gradient": [0.1], "weight": [1.0], "update": [0.01]}
     >>> record = {"layers": ["dense"], "samples": [sample], "outputs": []}
     >>> len(draw({**record, "activations": []}).axes)
-    4
+    6
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 7), layout="constrained")
+    figure = Figure(figsize=(10, 10), layout="constrained")
     figure.suptitle(title)
-    (left, right), (low, last) = figure.subplots(2, 2)
+    (gradient, mean), (weight, spread), (ratio, dead) = figure.subplots(3, 2)
     steps = [sample["step"] for sample in record["samples"]]
-    names = record["layers"]
-    _lines(left, steps, table(record, "gradient"), names, "gradient norm")
-    ratios = update_ratios(record)
-    _lines(right, steps, ratios, names, "update ratio")
-    right.axhline(USUAL_RATIO, color="grey", linestyle=":", linewidth=1)
+    _lines(gradient, steps, table(record, "gradient"), "gradient norm")
+    _lines(weight, steps, table(record, "weight"), "weight norm")
+    _lines(ratio, steps, update_ratios(record), "update ratio")
+    ratio.axhline(USUAL_RATIO, color="grey", linestyle=":", linewidth=1)
     rows = record["activations"]
     epochs = [row["epoch"] + 1 for row in rows]
-    spread = _array([row["std"] for row in rows])
-    dead = _array([row["dead"] for row in rows])
-    _lines(low, epochs, spread, record["outputs"], "deviation of the output")
-    _lines(last, epochs, 100 * dead, record["outputs"], "dead units in %", log=False)
-    for axes in (left, right):
-        axes.set_xlabel("step")
-    for axes in (low, last):
-        axes.set_xlabel("epoch")
+    _lines(mean, epochs, _array([row["mean"] for row in rows]), "mean of the output")
+    values = _array([row["std"] for row in rows])
+    _lines(spread, epochs, values, "deviation of the output")
+    dead.set_ylim(-0.05, 1.05)
+    _lines(dead, epochs, _array([row["dead"] for row in rows]), "share of dead units")
+    _legend(figure, gradient, "outside lower left", record["layers"])
+    _legend(figure, mean, "outside lower right", record["outputs"])
+    ratio.set_xlabel("step")
+    dead.set_xlabel("epoch")
     return figure
 
 
@@ -91,23 +91,37 @@ def _array(rows):
     return np.array(rows, "float64").reshape(len(rows), len(rows[0]) if rows else 0)
 
 
-def _lines(axes, places, values, names, title, log=True):
+def _lines(axes, places, values, title):
+    from matplotlib.ticker import MaxNLocator
+
     axes.set_title(title, fontsize=10)
-    shown = [i for i in range(values.shape[1]) if np.isfinite(values[:, i]).any()]
-    if not shown:
+    axes.spines[["top", "right"]].set_visible(False)
+    shown = np.flatnonzero(np.isfinite(values).any(0))
+    if not shown.size:
         axes.text(0.5, 0.5, "not measured", ha="center", transform=axes.transAxes)
+        axes.set(xticks=[], yticks=[])
         return
-    if log and (values[:, shown] > 0).any():
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    positive = values[values > 0]
+    if positive.size and np.nanmin(values) >= 0 and np.ptp(np.log10(positive)) > 1:
         axes.set_yscale("log")
-    shades = _shades(len(shown))
-    for shade, i in zip(shades, shown, strict=True):
-        label = names[i] if i < len(names) else f"layer {i + 1}"
+    # a layer has the shade of its place among all, whatever is shown of the others
+    shades = _shades(values.shape[1])
+    for i in shown:
         axes.plot(
-            places, values[:, i], color=shade, marker=".", ms=3, lw=1, label=label
+            places, values[:, i], color=shades[i], marker=".", ms=3, lw=1, label=f"{i}"
         )
-    few = [*dict.fromkeys((0, len(shown) // 2, len(shown) - 1))]
-    handles = axes.get_legend_handles_labels()[0]
-    axes.legend(handles=[handles[i] for i in few], fontsize=7)
+
+
+def _legend(figure, axes, where, names):
+    """Name the first line, that in the middle and the last, below the plots."""
+    lines = axes.get_lines()
+    # a resumed training knows the names of its outputs at its first epoch's end
+    if not lines or not names:
+        return
+    few = [lines[i] for i in sorted({0, len(lines) // 2, len(lines) - 1})]
+    labels = [names[int(line.get_label())] for line in few]
+    figure.legend(few, labels, loc=where, ncols=3, fontsize=8, frameon=False)
 
 
 def _shades(count):

@@ -2,6 +2,7 @@
 
 import functools
 import tempfile
+import time
 
 import numpy as np
 
@@ -105,6 +106,49 @@ def _clipping_run(clipping, **optimizer):
     return lambda: prepared()()
 
 
+def monitor_resnet20():
+    """Time steps of ResNet-20 with `TrainingMonitor` every 50 of them, and without.
+
+    The activations of a batch at the end of the epoch count with it; the compilation
+    at the beginning of `fit`, which falls into an epoch before, does not.
+
+    Returns:
+        List of `Pair`.
+
+    Example:
+
+    >>> monitor_resnet20()[0].unit
+    'ms a step'
+    """
+    label = "ResNet-20 with TrainingMonitor every 50 steps, against none"
+    return [Pair(label, _monitored(True), _monitored(False), unit="ms a step")]
+
+
+def _monitored(monitoring):
+    @functools.cache
+    def prepared():
+        import keras
+
+        from kerasmith import callbacks
+
+        model, data = _resnet20_training()
+
+        def fit():
+            times = []
+            clock = keras.callbacks.LambdaCallback(
+                on_epoch_begin=lambda epoch, logs: times.append(time.perf_counter()),
+                on_train_end=lambda logs: times.append(time.perf_counter()),
+            )
+            monitor = callbacks.TrainingMonitor(data=data[0][0])
+            kept = [clock, monitor] if monitoring else [clock]
+            model.fit(data, epochs=2, callbacks=kept, verbose=0)
+            return 1e3 * (times[2] - times[1]) / STEPS
+
+        return fit
+
+    return lambda: prepared()()
+
+
 def resnet20():
     """Build the ResNet-20 of He et al. (2015) for images of 32 x 32.
 
@@ -154,4 +198,5 @@ def resnet20():
 ROWS = {
     "resume_resnet20": resume_resnet20,
     "clipping_resnet20": clipping_resnet20,
+    "monitor_resnet20": monitor_resnet20,
 }
