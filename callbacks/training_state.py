@@ -71,8 +71,7 @@ def signature(model):
     'SGD'
     """
     optimizer = {"class": type(model.optimizer).__name__}
-    config = model.optimizer.get_config()
-    optimizer |= {key: value for key, value in config.items() if key != "name"}
+    optimizer |= _without_names(model.optimizer.get_config())
     if ops.convert_to_numpy(model.optimizer.iterations) > 0:
         # where a training was broken off: not what it began with, and restored anyway
         optimizer.pop("learning_rate", None)
@@ -86,6 +85,13 @@ def signature(model):
             "loss": loss if isinstance(loss, str) else type(loss).__name__,
         }
     )
+
+
+def _without_names(config):
+    """Leave out names, also of an optimizer within an optimizer: Keras numbers them."""
+    if not isinstance(config, dict):
+        return config
+    return {k: _without_names(v) for k, v in config.items() if k != "name"}
 
 
 def differences(saved, found):
