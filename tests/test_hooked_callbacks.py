@@ -16,7 +16,6 @@ BATCHES, EPOCHS = 4, 3
 ORDERS = list(itertools.permutations(range(3)))
 NAMES = ("norms", "rate", "clipping")
 OPTIMIZERS = {
-    # named, since Keras counts those without a name, and a state tells names apart
     "adam": lambda rate=0.9, **clip: keras.optimizers.Adam(rate, **clip),
     "accumulating": lambda rate=0.9, **clip: keras.optimizers.SGD(
         rate, momentum=0.9, gradient_accumulation_steps=2, **clip
