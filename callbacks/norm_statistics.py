@@ -123,7 +123,7 @@ def require_norms(model, asker):
         )
 
 
-def recompute(model, data, batches=None, batch_size=32):
+def recompute(model, data, batches=None, batch_size=32, sums=None):
     """Do what `recompute_statistics` does, on arguments that were checked.
 
     Args:
@@ -131,6 +131,7 @@ def recompute(model, data, batches=None, batch_size=32):
         data: See `recompute_statistics`.
         batches: See there.
         batch_size: See there.
+        sums: What `sums_of` gave, to compile once for several passes.
 
     Returns:
         Number of batches read, and the list of norms with new statistics.
@@ -142,7 +143,7 @@ def recompute(model, data, batches=None, batch_size=32):
     >>> recompute(model, np.array([[1.0], [3.0]])) == (1, [norm])
     True
     """
-    sums = _Sums(model)
+    sums = sums or _Sums(model)
     total, count = 0.0, 0
     asker = "recompute_statistics"
     for inputs in batches_.inputs_of(data, asker, batches, batch_size):
@@ -159,6 +160,25 @@ def recompute(model, data, batches=None, batch_size=32):
     for norm, mean, variance in found:
         _assign(norm, mean, variance)
     return count, [norm for norm, *_ in found]
+
+
+def sums_of(model, before=None):
+    """Give what turns batches into sums, compiled for a model as it is.
+
+    Args:
+        model: Built model.
+        before: What this gave before, or `None`; given back where it still fits.
+
+    Example:
+
+    >>> norm = keras.layers.BatchNormalization()
+    >>> model = keras.Sequential([keras.Input((1,)), norm])
+    >>> sums = sums_of(model)
+    >>> sums_of(model, sums) is sums
+    True
+    """
+    fits = before is not None and before.recorder.norms == norms_in(model)
+    return before if fits else _Sums(model)
 
 
 class _Sums(keras.Model):

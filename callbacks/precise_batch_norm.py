@@ -97,7 +97,7 @@ class PreciseBatchNorm(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         norm_statistics.require_norms(self.model, "PreciseBatchNorm")
         self.kept = self.losses = self.summary = self.epoch = None
-        self.last = Last(self)
+        self.last, self.sums = Last(self), None
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
@@ -115,8 +115,9 @@ class PreciseBatchNorm(keras.callbacks.Callback):
         self.last.run(1, self._finish)
 
     def _recompute(self):
+        self.sums = norm_statistics.sums_of(self.model, self.sums)
         _, norms = norm_statistics.recompute(
-            self.model, self.data, self.batches, self.batch_size
+            self.model, self.data, self.batches, self.batch_size, self.sums
         )
         if not norms:
             warnings.warn(
@@ -134,6 +135,7 @@ class PreciseBatchNorm(keras.callbacks.Callback):
             self.validation,
             always=self.keep == "exact",
         )
+        self.sums = None
         names = ("moving", "exact")
         self.kept = names[kept]
         self.losses = losses and dict(zip(names, losses, strict=True))

@@ -222,7 +222,8 @@ class WeightAverage(keras.callbacks.Callback):
         pairs = zip(_averaged(model), self.average, strict=True)
         for place, (weight, value) in enumerate(pairs):
             if place in self.trained:
-                weight.assign(ops.cast(value, weight.dtype))
+                # a copy: on JAX the next training takes the buffers it is given
+                weight.assign(ops.copy(ops.cast(value, weight.dtype)))
         if self.data is not None and norm_statistics.norms_in(model):
             norm_statistics.recompute(model, self.data, self.batches, self.batch_size)
         return True

@@ -15,7 +15,7 @@ EPOCHS, BATCHES = 4, 4
 BREAK = (2, 2)
 DATA = callbacks.ShuffledBatches(X, Y, batch_size=16, seed=1)
 # seconds differ from one training to another
-NOT_COMPARED = {"seconds"}
+NOT_COMPARED = {"seconds", "judged"}
 
 
 class BreaksOff(keras.callbacks.Callback):
@@ -56,7 +56,7 @@ def make_callbacks(folder, every=7):
         "dropout": callbacks.DropoutSchedule((0.0, 0.3, 3)),
         "freeze": callbacks.FreezeSchedule({1: "body"}),
         "monitor": callbacks.TrainingMonitor(every=every, data=X[:8]),
-        "average": callbacks.WeightAverage(1, data=X, **statistics),
+        "average": callbacks.WeightAverage(1, data=X, keep="average", **statistics),
         "precise": callbacks.PreciseBatchNorm(X, every=1, **statistics),
         "errors": callbacks.BiasVariance((X, Y), None, V, every=2),
     }
@@ -78,14 +78,19 @@ def train(folder, order=list, *others, every=7):
         "activations": kept["monitor"].activations,
         "clipping": kept["clipping"].rows,
         "errors": kept["errors"].history,
-        "result": kept["errors"].result.errors,
         "averaged": kept["average"].losses,
         "statistics": kept["precise"].losses,
         "best": [kept["stopping"].best, kept["best"].best],
         "memory": list(kept["rate"].memory),
         "kept": [kept["average"].kept, kept["precise"].kept],
     }
-    return {"history": history, "weights": model.get_weights(), **found}
+    return {
+        "history": history,
+        "weights": model.get_weights(),
+        "final": model.evaluate(X, Y, verbose=0, return_dict=True)["accuracy"],
+        "judged": 1 - kept["errors"].errors["train"],
+        **found,
+    }
 
 
 def same(found, other, tolerance, name=""):
@@ -132,6 +137,12 @@ def test_a_training_broken_off_within_an_epoch_ends_like_the_whole(whole, tmp_pa
     resume = make_callbacks(tmp_path)["resume"]
     assert (resume.epoch, resume.step) == BREAK
     same(train(tmp_path), whole, TOLERANCE)
+
+
+def test_the_final_model_is_judged_in_any_order(tmp_path):
+    for place, order in enumerate((list, backwards)):
+        found = train(tmp_path / str(place), order)
+        assert found["judged"] == pytest.approx(found["final"], 1e-6)
 
 
 def test_a_monitor_measures_no_step_that_lies_behind(tmp_path):
