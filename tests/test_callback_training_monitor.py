@@ -245,7 +245,7 @@ def test_a_step_that_loss_scaling_leaves_out_has_no_norms():
         keras.optimizers.SGD(0.1), initial_scale=2.0**127
     )
     model = make_model(scaled)
-    monitor = fit(model, callbacks.TrainingMonitor(every=1), 1, x=X * 1e3)
+    monitor = fit(model, callbacks.TrainingMonitor(every=1), 1, y=Y * 1e4)
     assert monitor.samples[0]["gradient"] == [None, None]
 
 
