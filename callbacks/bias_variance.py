@@ -6,6 +6,7 @@ The callback measures the errors, `error_gaps` weighs them.
 import keras
 
 from . import monitor as monitors
+from .double_precision import undisturbed
 from .error_gaps import bias_variance
 from .first_batch import count
 
@@ -130,7 +131,8 @@ class BiasVariance(keras.callbacks.Callback):
         given = named if isinstance(data, tuple) else {"x": data}
         model = self.model
         try:
-            logs = model.evaluate(**given, verbose=0, return_dict=True)
+            with undisturbed():  # the order of the next epoch stays what it would be
+                logs = model.evaluate(**given, verbose=0, return_dict=True)
         except BaseException:
             # on JAX the weights are held elsewhere while it evaluates
             getattr(model, "jax_state_sync", lambda: None)()
