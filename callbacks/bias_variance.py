@@ -7,6 +7,7 @@ import keras
 
 from . import monitor as monitors
 from .batches import count
+from .double_precision import undisturbed
 from .error_gaps import bias_variance
 from .last import Last
 
@@ -134,7 +135,8 @@ class BiasVariance(keras.callbacks.Callback):
         given = named if isinstance(data, tuple) else {"x": data}
         model = self.model
         try:
-            logs = model.evaluate(**given, verbose=0, return_dict=True)
+            with undisturbed():  # the order of the next epoch stays what it would be
+                logs = model.evaluate(**given, verbose=0, return_dict=True)
         except BaseException:
             # on JAX the weights are held elsewhere while it evaluates
             getattr(model, "jax_state_sync", lambda: None)()

@@ -1,12 +1,11 @@
 """Computing in float64 for a while, on a backend that would not by itself."""
 
 import contextlib
-import random
 
 import keras
-import numpy as np
 
 from ..layers import native
+from .training_state import random_states, set_random_states
 
 
 @contextlib.contextmanager
@@ -45,24 +44,25 @@ def double_precision():
 
 @contextlib.contextmanager
 def undisturbed():
-    """Leave the random generators of Python and NumPy as they were.
+    """Leave the random generators of Python, NumPy and PyTorch as they were.
 
-    Layers that are built without a seed draw theirs from them.
+    Layers that are built without a seed draw theirs from them, and on PyTorch Keras
+    draws the order of examples.
 
     Example:
 
+    >>> import random
     >>> random.seed(1)
     >>> with undisturbed():
     ...     drawn = random.random()
     >>> random.random() == drawn
     True
     """
-    drawn = random.getstate(), np.random.get_state()
+    states = random_states()
     try:
         yield
     finally:
-        random.setstate(drawn[0])
-        np.random.set_state(drawn[1])
+        set_random_states(states)
 
 
 @contextlib.contextmanager

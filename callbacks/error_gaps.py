@@ -125,7 +125,10 @@ class BiasVarianceResult:
             if gap is not None:
                 chosen = gap == self.largest
                 color = "tab:red" if chosen else "tab:orange"
-                axes.barh(place, error - below, left=below, color=color)
+                if error < below:  # only an outline of what is missing
+                    axes.barh(place, below - error, left=error, color="none", ec=color)
+                else:
+                    axes.barh(place, error - below, left=below, color=color)
                 noise = ", within noise" if gap.within_noise else ""
                 label += f"   {gap.name} {gap.size:+.3g}{noise}"
             axes.text(max(error, below), place, label, va="center")

@@ -123,16 +123,21 @@ def advise(curve, facts):
             "No weight of the model may be trained: set trainable=True on its layers "
             "before compiling."
         ]
-    found = [*_about_examples(facts)]
+    found, sure = [], [*_about_examples(facts)]
     if facts.outputs is not None and np.all(np.isfinite(facts.outputs)):
-        found += [*_about_probabilities(facts), *_about_outputs(facts)]
-    found += [*_about_weights(facts), *_about_labels(facts)]
+        sure += _about_probabilities(facts)
+        found += _about_outputs(facts)
+    weights = [*_about_weights(facts)]
+    # outputs that cannot change explain why no weight moves, but not why some do not
+    everything = len(facts.unmoved) == len(facts.weights)
+    found = [*found, *weights] if everything else [*weights, *found]
+    found += _about_labels(facts)
     if is_mixed(facts) and curve[-1] < 0.5 * curve[0]:
-        return found  # the loss went as it should
+        return [*sure, *found]  # the loss went as it should
     seen = course(curve)
     if seen in ("not finite", "rises", "negative"):
-        return [COURSES[seen], *found]
-    return [*found, COURSES[seen]]
+        return [*sure, COURSES[seen], *found]
+    return [*sure, *found, COURSES[seen]]
 
 
 def is_mixed(facts):

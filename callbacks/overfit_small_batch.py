@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from typing import Any
 
 import keras
 import numpy as np
@@ -229,8 +228,7 @@ def _train(copy, batch, kind, limits):
     while len(curve) < steps:
         loss = _step(copy, batch)
         if loss is None:  # nothing can be learned
-            copy.reset_metrics()
-            curve = [float(copy.test_on_batch(*batch, return_dict=True)["loss"])]
+            curve = [_loss(copy, *batch)]
             return curve, share * max(curve[0], least), 0
         curve.append(loss)
         if len(curve) == 1:
@@ -258,6 +256,13 @@ def _step(copy, batch):
         raise
 
 
+def _loss(copy, x, *rest):
+    y, weight = (_tensors(part) for part in rest)
+    outputs = copy(_tensors(x), training=True)
+    loss = copy.compute_loss(x=x, y=y, y_pred=outputs, sample_weight=weight)
+    return float(ops.convert_to_numpy(ops.stop_gradient(loss)))
+
+
 def _is_reached(curve, target):
     return 0 <= curve[-1] <= target
 
@@ -273,8 +278,10 @@ def _outputs(copy, x, training=True):
 def _of_the_first(copy, x):
     """Give the output for the first example among the others and among copies of it."""
     copies = keras.tree.map_structure(lambda part: np.repeat(part[:1], len(part), 0), x)
-    found: list[Any] = [_outputs(copy, part, training=False) for part in (x, copies)]
-    return (None, None) if found[0] is None else [outputs[0] for outputs in found]
+    among, alone = (_outputs(copy, part, training=False) for part in (x, copies))
+    if among is None or alone is None:
+        return None, None
+    return among[0], alone[0]
 
 
 def _is_linear(copy, x):
@@ -288,6 +295,8 @@ def _is_linear(copy, x):
 
 
 def _tensors(x):
+    if x is None:
+        return None
     return keras.tree.map_structure(ops.convert_to_tensor, x)
 
 

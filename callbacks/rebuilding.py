@@ -3,6 +3,7 @@
 import types
 
 import keras
+import numpy as np
 from keras import ops
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
@@ -194,4 +195,6 @@ def _copy_variables(layer, new, quiet):
         # shape of a scalar counts as true on TensorFlow
         scalar = not old.trainable and len(old.shape) == 0
         if not (quiet and scalar and old.name in RATES):
-            one.assign(ops.cast(ops.convert_to_tensor(old), one.dtype))
+            # through NumPy: JAX would share the buffer, and a training step of the new
+            # one would take it away from the old
+            one.assign(np.array(ops.convert_to_numpy(old)))

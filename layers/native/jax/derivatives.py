@@ -4,6 +4,7 @@ import importlib
 
 import jax
 import numpy as np
+from jax.extend.core import jaxpr_as_fun
 
 
 def double_precision():
@@ -38,8 +39,21 @@ def compiled(function):
     >>> value([np.array(3.0)]), float(gradients([np.array(3.0)])[0])
     (9.0, 6.0)
     """
-    at, slopes = jax.jit(function), jax.jit(jax.grad(function))
+    made = []
+
+    def both(arrays):
+        if not made:
+            # traced once for both: where each traces for itself JAX 0.10 takes, for a
+            # model of several outputs, one program for the other
+            traced = jaxpr_as_fun(jax.make_jaxpr(function)(arrays))
+
+            def scalar(arrays):
+                return traced(*arrays)[0]
+
+            made.extend((jax.jit(scalar), jax.jit(jax.grad(scalar))))
+        return made
+
     return (
-        lambda arrays: float(at(arrays)),
-        lambda arrays: [np.asarray(one) for one in slopes(arrays)],
+        lambda arrays: float(both(arrays)[0](arrays)),
+        lambda arrays: [np.asarray(one) for one in both(arrays)[1](arrays)],
     )
