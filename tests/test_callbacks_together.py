@@ -1,114 +1,33 @@
-"""All callbacks in one training: in any order, and broken off within an epoch."""
+"""All callbacks in one training: in any order, broken off, however steps are run."""
+
+import functools
+import pathlib
+import subprocess
+import sys
 
 import keras
-import numpy as np
 import pytest
-from sklearn.datasets import load_digits
+from all_callbacks import (
+    BREAK,
+    EPOCHS,
+    TOLERANCE,
+    BreaksOff,
+    backwards,
+    make_callbacks,
+    make_model,
+    same,
+    train,
+)
 
-from kerasmith import callbacks, layers
-
-IMAGES, LABELS = load_digits(return_X_y=True)
-X, Y = (IMAGES[:64] / 16).astype("float32"), LABELS[:64].astype("int32")
-V = (IMAGES[64:112] / 16).astype("float32"), LABELS[64:112].astype("int32")
-TOLERANCE = 0 if keras.backend.backend() == "tensorflow" else 1e-6
-EPOCHS, BATCHES = 4, 4
-BREAK = (2, 2)
-DATA = callbacks.ShuffledBatches(X, Y, batch_size=16, seed=1)
-# seconds differ from one training to another
-NOT_COMPARED = {"seconds", "judged"}
-
-
-class BreaksOff(keras.callbacks.Callback):
-    """Presses Ctrl-C in the middle of an epoch."""
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch = epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        if (self.epoch, batch) == BREAK:
-            raise KeyboardInterrupt
-
-
-def make_model():
-    keras.utils.set_random_seed(3)
-    parts = [
-        keras.layers.Dense(12, activation="relu", name="body"),
-        keras.layers.BatchNormalization(name="norm"),
-        layers.DropPath(0.0, seed=5),
-        keras.layers.Dense(10, activation="softmax", name="head"),
-    ]
-    model = keras.Sequential([keras.Input((64,)), *parts])
-    loss = "sparse_categorical_crossentropy"
-    model.compile(keras.optimizers.SGD(0.1, 0.9), loss, metrics=["accuracy"])
-    return model
-
-
-def make_callbacks(folder, every=7):
-    """Give all of them by name, and the one that resumes last."""
-    plateau = callbacks.Plateau("val_loss", patience=1, factor=0.5, min_delta=0.5)
-    statistics = {"batch_size": 16, "validation": V}
-    found = {
-        "stopping": callbacks.EarlyStopping(callbacks.Patience(9)),
-        "log": callbacks.HistoryLog(folder / "history.csv"),
-        "best": callbacks.KeepBest(folder / "best.weights.h5"),
-        "rate": callbacks.LearningRate("cosine", warmup=2, plateau=plateau),
-        "clipping": callbacks.GradientClipping(50, by="percentile"),
-        "dropout": callbacks.DropoutSchedule((0.0, 0.3, 3)),
-        "freeze": callbacks.FreezeSchedule({1: "body"}),
-        "monitor": callbacks.TrainingMonitor(every=every, data=X[:8]),
-        "average": callbacks.WeightAverage(1, data=X, keep="average", **statistics),
-        "precise": callbacks.PreciseBatchNorm(X, every=1, **statistics),
-        "errors": callbacks.BiasVariance((X, Y), None, V, every=2),
-    }
-    kept = [callback for callback in found.values() if hasattr(callback, "get_state")]
-    resume = callbacks.Resume(folder / "states", kept, data=DATA, by="step")
-    return {**found, "resume": resume}
-
-
-def train(folder, order=list, *others, every=7):
-    """Train, and give the history, the weights and what the callbacks found."""
-    kept, model = make_callbacks(folder, every), make_model()
-    epoch = kept["resume"].epoch
-    options = {"validation_data": V, "epochs": EPOCHS, "initial_epoch": epoch}
-    listed = [*order(kept.values()), *others]
-    history = model.fit(DATA, callbacks=listed, verbose=0, **options).history
-    found = {
-        "rows": kept["log"].rows,
-        "samples": kept["monitor"].samples,
-        "activations": kept["monitor"].activations,
-        "clipping": kept["clipping"].rows,
-        "errors": kept["errors"].history,
-        "averaged": kept["average"].losses,
-        "statistics": kept["precise"].losses,
-        "best": [kept["stopping"].best, kept["best"].best],
-        "memory": list(kept["rate"].memory),
-        "kept": [kept["average"].kept, kept["precise"].kept],
-    }
-    return {
-        "history": history,
-        "weights": model.get_weights(),
-        "final": model.evaluate(X, Y, verbose=0, return_dict=True)["accuracy"],
-        "judged": 1 - kept["errors"].errors["train"],
-        **found,
-    }
-
-
-def same(found, other, tolerance, name=""):
-    """Compare all that two trainings left, numbers up to a tolerance."""
-    if isinstance(found, dict):
-        assert sorted(found) == sorted(other), name
-        for key in found.keys() - NOT_COMPARED:
-            same(found[key], other[key], tolerance, f"{name} {key}")
-    elif isinstance(found, list | tuple):
-        assert len(found) == len(other), name
-        for place, pair in enumerate(zip(found, other, strict=True)):
-            same(*pair, tolerance, f"{name} {place}")
-    elif found is None or isinstance(found, str):
-        assert found == other, name
-    else:
-        np.testing.assert_allclose(
-            found, other, rtol=tolerance, atol=tolerance, err_msg=name
-        )
+BACKEND = keras.backend.backend()
+WAYS = {
+    "eager": {"run_eagerly": True},
+    "by XLA": {"jit_compile": True},
+    "several steps an execution": {"steps_per_execution": 2},
+    "gathered gradients": {"accumulated": 2},
+    "scaled loss": {"policy": "mixed_float16"},
+}
+NOT_ON_TORCH = ("by XLA", "several steps an execution")
 
 
 @pytest.fixture(scope="module")
@@ -120,10 +39,6 @@ def whole(tmp_path_factory):
 def turned(kept):
     kept = list(kept)
     return kept[5:] + kept[:5]
-
-
-def backwards(kept):
-    return list(kept)[::-1]
 
 
 @pytest.mark.parametrize("order", [turned, backwards])
@@ -150,6 +65,26 @@ def test_a_monitor_measures_no_step_that_lies_behind(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path, list, BreaksOff(), every=1)
     same(train(tmp_path, backwards, every=1), whole, TOLERANCE)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_however_the_step_is_run(way, tmp_path):
+    if BACKEND == "torch" and way in NOT_ON_TORCH:
+        pytest.skip("PyTorch runs steps one by one, and compiles them otherwise")
+    make = functools.partial(make_model, **WAYS[way])
+    whole = train(tmp_path / "whole", make=make)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "cut", list, BreaksOff(), make=make)
+    same(train(tmp_path / "cut", backwards, make=make), whole, TOLERANCE)
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="MirroredStrategy is TensorFlow's")
+def test_under_a_mirrored_strategy(tmp_path):
+    script = pathlib.Path(__file__).with_name("mirrored_callbacks.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def test_the_training_had_something_for_each(whole):
