@@ -142,21 +142,14 @@ def overfit_small_batch(model, data, *, examples=10, steps=500, share=0.05):
         curve, target, done = _train(copy, (x, y, weight), kind, (steps, share, least))
         outputs = _outputs(copy, x)
         accuracy = kinds.accuracy(y, outputs, kind)
-        paths = [weight.path for weight in copy.trainable_variables]
-        among, alone = _of_the_first(copy, x)
         facts = advices.Facts(
             labels=y,
             kind=kind,
             outputs=outputs,
-            again=_outputs(copy, x),
-            among=among,
-            alone=alone,
             linear=linear,
             inputs=x,
             loss=model.loss,
-            weights=tuple(paths),
-            unmoved=tuple(_unmoved(paths, before, _weights(copy))),
-            frozen=tuple(_frozen(copy)),
+            **_seen(copy, x, before),
         )
     passed = _is_reached(curve, target) and accuracy in (None, 1.0)
     passed = passed and not advices.is_mixed(facts)
@@ -273,6 +266,20 @@ def _outputs(copy, x, training=True):
     if not hasattr(outputs, "shape"):
         return None  # several outputs
     return ops.convert_to_numpy(ops.cast(outputs, "float32"))
+
+
+def _seen(copy, x, before):
+    """Give the facts that the trained copy tells by itself."""
+    paths = [weight.path for weight in copy.trainable_variables]
+    among, alone = _of_the_first(copy, x)
+    return {
+        "again": _outputs(copy, x),
+        "among": among,
+        "alone": alone,
+        "weights": tuple(paths),
+        "unmoved": tuple(_unmoved(paths, before, _weights(copy))),
+        "frozen": tuple(_frozen(copy)),
+    }
 
 
 def _of_the_first(copy, x):
