@@ -1,5 +1,8 @@
 """The picture of a training whose gradients were clipped."""
 
+from . import drawing
+from .drawing import BLUE, GREY, ORANGE
+
 
 def draw(rows, limit_is_norm, path=None):
     """Draw the norm before clipping and its limit, and the share of clipped steps.
@@ -18,25 +21,21 @@ def draw(rows, limit_is_norm, path=None):
     >>> len(draw([row], True).axes)
     2
     """
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(6, 4.5), layout="constrained")
-    norms, shares = figure.subplots(2, sharex=True, height_ratios=(3, 2))
     epochs = [row["epoch"] + 1 for row in rows]
-    norms.plot(epochs, [row["gradient_norm"] for row in rows], "o-", label="norm")
-    if limit_is_norm:
-        limits = [row["limit"] for row in rows]
-        norms.plot(epochs, limits, "--", color="tab:red", label="limit")
-        norms.legend(frameon=False)
-    if any(row["gradient_norm"] > 0 for row in rows):
-        norms.set_yscale("log")
-    norms.set_ylabel("gradient norm\nbefore clipping")
-    shares.bar(epochs, [100 * row["clipped_share"] for row in rows], color="tab:gray")
-    shares.set(ylim=(0, 100), ylabel="clipped steps [%]", xlabel="epoch")
-    shares.xaxis.set_major_locator(MaxNLocator(integer=True))
-    for axes in (norms, shares):
-        axes.spines[["top", "right"]].set_visible(False)
-    if path is not None:
-        figure.savefig(path, dpi=70)
+    with drawing.figure((6, 4.5), path) as figure:
+        norms, shares = figure.subplots(2, sharex=True, height_ratios=(3, 2))
+        found = [row["gradient_norm"] for row in rows]
+        norms.plot(epochs, found, "o-", color=BLUE, label="norm")
+        if limit_is_norm:
+            limits = [row["limit"] for row in rows]
+            norms.plot(epochs, limits, "--", color=ORANGE, label="limit")
+            norms.legend()
+        if any(norm > 0 for norm in found):
+            drawing.logarithmic(norms)
+        norms.set_ylabel("gradient norm\nbefore clipping")
+        shares.bar(epochs, [100 * row["clipped_share"] for row in rows], color=GREY)
+        shares.set(ylim=(0, 100), ylabel="clipped steps in %", xlabel="epoch")
+        shares.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure

@@ -20,7 +20,6 @@ STYLE = {
     "grid.color": PALE,
     **dict.fromkeys(["xtick.labelcolor", "ytick.labelcolor"], SOFT),
     **dict.fromkeys(["xtick.major.size", "ytick.major.size", "ytick.minor.size"], 0),
-    "savefig.dpi": 160,
 }
 
 
@@ -55,12 +54,36 @@ def figure(size, path=None):
             save(drawn, path)
 
 
-def save(drawn, path):
+def logarithmic(axes, which="y"):
+    """Give axes a logarithmic scale, its numbers without formulas.
+
+    Args:
+        axes: `matplotlib.axes.Axes`.
+        which: `"x"` or `"y"`.
+
+    Example:
+
+    >>> with figure((4, 3)) as drawn:
+    ...     axes = drawn.subplots()
+    ...     logarithmic(axes)
+    >>> axes.get_yscale()
+    'log'
+    """
+    from matplotlib.ticker import LogFormatter
+
+    getattr(axes, f"set_{which}scale")("log")
+    axis = getattr(axes, f"{which}axis")
+    axis.set_major_formatter(LogFormatter())
+    axis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
+
+
+def save(drawn, path, dpi=100):
     """Write a figure beside its place, then rename it.
 
     Args:
         drawn: `matplotlib.figure.Figure`.
         path: Where the picture is to stand; its suffix names the format.
+        dpi: Dots an inch.
 
     Raises:
         OSError: If the file cannot be written.
@@ -74,4 +97,4 @@ def save(drawn, path):
     """
     form = pathlib.Path(path).suffix.removeprefix(".") or "png"
     with replacing(path) as beside:
-        drawn.savefig(beside, format=form, dpi=STYLE["savefig.dpi"])
+        drawn.savefig(beside, format=form, dpi=dpi)

@@ -5,7 +5,8 @@ import itertools
 import math
 
 from ..layers.columns import in_columns
-from .files import replacing
+from . import drawing
+from .drawing import BLUE, GREY, ORANGE
 
 SETS = ("human", "train", "train_dev", "dev", "test")
 # the gap between the errors on a set and on the next, and what helps against it
@@ -114,34 +115,31 @@ class BiasVarianceResult:
         Returns:
             `matplotlib.figure.Figure`.
         """
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(6.4, 3.2), layout="constrained")
-        axes = figure.subplots()
-        gaps, below = {gap.after: gap for gap in self.gaps}, 0.0
-        for place, (name, error) in enumerate(self.errors.items()):
-            axes.barh(place, error, color="tab:gray")
-            label, gap = f" {error:.3g}", gaps.get(name)
-            if gap is not None:
-                chosen = gap == self.largest
-                color = "tab:red" if chosen else "tab:orange"
-                if error < below:  # only an outline of what is missing
-                    axes.barh(place, below - error, left=error, color="none", ec=color)
-                else:
-                    axes.barh(place, error - below, left=below, color=color)
-                noise = ", within noise" if gap.within_noise else ""
-                label += f"   {gap.name} {gap.size:+.3g}{noise}"
-            axes.text(max(error, below), place, label, va="center")
-            below = error
-        axes.set_yticks(range(len(self.errors)), list(self.errors))
-        axes.invert_yaxis()
-        axes.set_xlim(right=1.9 * max(*self.errors.values(), 1e-9))
-        axes.set_xlabel("error")
-        axes.spines[["top", "right"]].set_visible(False)
-        if path is not None:
-            with replacing(path) as beside:
-                figure.savefig(beside, dpi=100)
+        with drawing.figure((8, 3.2), path) as figure:
+            axes = figure.subplots()
+            gaps, below = {gap.after: gap for gap in self.gaps}, 0.0
+            for place, (name, error) in enumerate(self.errors.items()):
+                axes.barh(place, error, color=GREY)
+                label, gap = f" {error:.3g}", gaps.get(name)
+                if gap is not None:
+                    label += self._draw_gap(axes, place, gap, below)
+                axes.text(max(error, below), place, label, va="center")
+                below = error
+            axes.set_yticks(range(len(self.errors)), list(self.errors))
+            axes.invert_yaxis()
+            axes.set_xlim(right=2.5 * max(*self.errors.values(), 1e-9))
+            axes.locator_params(axis="x", nbins=6)
+            axes.set_xlabel("error")
         return figure
+
+    def _draw_gap(self, axes, place, gap, below):
+        color, width = (ORANGE if gap == self.largest else BLUE), abs(gap.size)
+        if gap.size < 0:  # only an outline of what is missing
+            axes.barh(place, width, left=below - width, color="none", ec=color)
+        else:
+            axes.barh(place, width, left=below, color=color)
+        noise = ", within noise" if gap.within_noise else ""
+        return f"   {gap.name} {gap.size:+.3g}{noise}"
 
 
 def bias_variance(

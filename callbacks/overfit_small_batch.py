@@ -7,10 +7,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from . import drawing
 from . import label_kinds as kinds
 from . import overfit_advice as advices
 from .batches import first_batch, head
 from .double_precision import undisturbed
+from .drawing import BLUE, ORANGE
 from .rebuilding import compile_alike, own_objects, rebuilt, rewritten
 
 
@@ -63,26 +65,17 @@ class OverfitResult:
         Returns:
             `matplotlib.figure.Figure`.
         """
-        from matplotlib.figure import Figure
-
-        from .files import replacing
-
-        figure = Figure(figsize=(6, 3.2), layout="constrained")
-        axes = figure.subplots()
-        axes.plot(range(1, len(self.curve) + 1), self.curve, label="loss")
-        axes.axhline(
-            self.target, color="tab:green", linestyle="--", label="to be reached"
-        )
-        finite = [loss for loss in self.curve if math.isfinite(loss)]
-        if finite and min(finite) > 0 and self.target > 0:
-            axes.set_yscale("log")
-        axes.set_xlabel("step")
-        axes.set_title("passed" if self.passed else "failed", loc="left")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False)
-        if path is not None:
-            with replacing(path) as beside:
-                figure.savefig(beside, dpi=100)
+        with drawing.figure((6, 3.2), path) as figure:
+            axes = figure.subplots()
+            steps = range(1, len(self.curve) + 1)
+            axes.plot(steps, self.curve, color=BLUE, label="loss")
+            axes.axhline(self.target, color=ORANGE, ls="--", label="to be reached")
+            finite = [loss for loss in self.curve if math.isfinite(loss)]
+            if finite and min(finite) > 0 and self.target > 0:
+                drawing.logarithmic(axes)
+            axes.set_xlabel("step")
+            axes.set_title("passed" if self.passed else "failed", loc="left")
+            axes.legend()
         return figure
 
 

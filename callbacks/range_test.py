@@ -4,12 +4,12 @@ import contextlib
 import dataclasses
 import itertools
 import math
-import pathlib
 
 import numpy as np
 from keras import ops
 
-from . import batches, rate_hook, training_state
+from . import batches, drawing, rate_hook, training_state
+from .drawing import BLUE, GREY, ORANGE
 
 # how many times its least value the mean of the last losses may be
 DIVERGED, LAST = 4.0, 5
@@ -84,23 +84,19 @@ class RangeTest:
         Returns:
             `matplotlib.figure.Figure`.
         """
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-        axes = figure.subplots()
-        axes.plot(self.rates, self.losses, color="0.75", label="loss of the batch")
-        axes.plot(self.rates, self.smoothed, color="tab:blue", label="smoothed")
-        marks = {"steepest": self.steepest, "minimum / 10": self.tenth_of_minimum}
-        for (name, rate), style in zip(marks.items(), ("-", ":"), strict=True):
-            label = f"{name}: {rate:.2g}"
-            axes.axvline(rate, color="tab:red", linestyle=style, label=label)
-        low, high = min(self.losses), max(self.losses[: len(self.losses) // 2 + 1])
-        margin = 0.1 * (high - low) or 0.1
-        axes.set_ylim(low - margin, high + 3 * margin)  # the end is off the top
-        axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
-        axes.legend(frameon=False, fontsize="small")
-        if path is not None:
-            figure.savefig(pathlib.Path(path), dpi=70)
+        with drawing.figure((6.4, 3.6), path) as figure:
+            axes = figure.subplots()
+            axes.plot(self.rates, self.losses, color=GREY, label="loss of the batch")
+            axes.plot(self.rates, self.smoothed, color=BLUE, label="smoothed")
+            marks = {"steepest": self.steepest, "minimum / 10": self.tenth_of_minimum}
+            for (name, rate), style in zip(marks.items(), ("-", ":"), strict=True):
+                axes.axvline(rate, color=ORANGE, ls=style, label=f"{name}: {rate:.2g}")
+            low, high = min(self.losses), max(self.losses[: len(self.losses) // 2 + 1])
+            margin = 0.1 * (high - low) or 0.1
+            axes.set_ylim(low - margin, high + 3 * margin)  # the end is off the top
+            axes.set(xlabel="learning rate", ylabel="loss")
+            drawing.logarithmic(axes, "x")
+            axes.legend(fontsize="small")
         return figure
 
 

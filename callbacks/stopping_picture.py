@@ -2,9 +2,9 @@
 
 import contextlib
 import math
-import pathlib
 
-from .files import replacing
+from . import drawing
+from .drawing import BLUE, GREY, INK, ORANGE
 from .prechelt import (
     GeneralizationLoss,
     ProgressQuotient,
@@ -14,19 +14,6 @@ from .prechelt import (
     training_progress,
 )
 from .stopping import Several
-
-INK, SOFT, PALE = "#1d2733", "#667085", "#eef0f3"
-BLUE, GREY, ORANGE = "#1f6fb2", "#8a97a8", "#d9541e"
-STYLE = {
-    "font.size": 10,
-    "text.color": INK,
-    "text.parse_math": False,  # the name of a metric may hold a dollar sign
-    "axes.edgecolor": "#aab1bc",
-    "axes.labelcolor": SOFT,
-    **dict.fromkeys(["axes.spines.right", "axes.spines.top", "legend.frameon"], False),
-    "grid.color": PALE,
-    **dict.fromkeys(["xtick.labelcolor", "ytick.labelcolor"], SOFT),
-}
 
 
 def draw(stopping, path=None):
@@ -53,16 +40,11 @@ def draw(stopping, path=None):
     Traceback (most recent call last):
     ValueError: EarlyStopping has nothing to draw: it has seen no epoch yet.
     """
-    import matplotlib.style
-    from matplotlib.figure import Figure
-
     if not stopping.epochs:
         raise ValueError("EarlyStopping has nothing to draw: it has seen no epoch yet.")
     panels = measures(stopping.curves, stopping.criterion)
-    with matplotlib.style.context(["default", STYLE]):
-        heights = [2.4, *[1] * len(panels)]
-        size = (7, 1.1 * sum(heights) + 0.6)
-        figure = Figure(figsize=size, layout="constrained")
+    heights = [2.4, *[1] * len(panels)]
+    with drawing.figure((7, 1.1 * sum(heights) + 0.6), path) as figure:
         top, *rest = figure.subplots(
             len(heights), sharex=True, height_ratios=heights, squeeze=False
         ).flat
@@ -73,10 +55,6 @@ def draw(stopping, path=None):
             _measure(axes, stopping, name, epochs, values, limit)
         rest[-1].set_xlabel("epoch")
         figure.align_ylabels()
-        if path is not None:
-            form = pathlib.Path(path).suffix.removeprefix(".") or "png"
-            with replacing(path) as beside:
-                figure.savefig(beside, format=form, dpi=figure.dpi)
     return figure
 
 

@@ -2,7 +2,6 @@
 
 import copy
 import math
-import pathlib
 
 import keras
 import numpy as np
@@ -259,30 +258,7 @@ class TrainingMonitor(keras.callbacks.Callback):
         >>> len(TrainingMonitor().plot().axes)
         6
         """
-        figure = training_pictures.draw(vars(self), "Layers during training")
-        if path is not None:
-            figure.savefig(path, dpi=100)
-        return figure
-
-    def write_pictures(self, folder):
-        """Write the page of plots for the report of a run.
-
-        Args:
-            folder: Where to; it is made where it is not there.
-
-        Returns:
-            List of the paths of the files, all PNG.
-
-        Example:
-
-        >>> import tempfile
-        >>> [path.name for path in TrainingMonitor().write_pictures(tempfile.mkdtemp())]
-        ['training_monitor.png']
-        """
-        path = pathlib.Path(folder) / "training_monitor.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.plot(path)
-        return [path]
+        return training_pictures.draw(vars(self), path)
 
     def get_state(self):
         """Give what an interrupted run must remember, ready for JSON.

@@ -2,16 +2,19 @@
 
 import numpy as np
 
+from . import drawing
+from .drawing import GREY
+
 USUAL_RATIO = 1e-3
 
 
-def draw(record, title="training"):
+def draw(record, path=None):
     """Draw norms, update ratios and activations of all layers.
 
     Args:
         record: Dictionary of `layers`, `samples`, `outputs` and `activations`, as
             `TrainingMonitor` keeps them.
-        title: Heading.
+        path: Where to write the picture; nowhere if `None`.
 
     Returns:
         `matplotlib.figure.Figure` of six plots. Lines run from dark (first layer) to
@@ -24,27 +27,26 @@ def draw(record, title="training"):
     >>> len(draw({**record, "activations": []}).axes)
     6
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 10), layout="constrained")
-    figure.suptitle(title)
-    (gradient, mean), (weight, spread), (ratio, dead) = figure.subplots(3, 2)
-    steps = [sample["step"] for sample in record["samples"]]
-    _lines(gradient, steps, table(record, "gradient"), "gradient norm")
-    _lines(weight, steps, table(record, "weight"), "weight norm")
-    _lines(ratio, steps, update_ratios(record), "update ratio")
-    ratio.axhline(USUAL_RATIO, color="grey", linestyle=":", linewidth=1)
-    rows = record["activations"]
-    epochs = [row["epoch"] + 1 for row in rows]
-    _lines(mean, epochs, _array([row["mean"] for row in rows]), "mean of the output")
-    values = _array([row["std"] for row in rows])
-    _lines(spread, epochs, values, "deviation of the output")
-    dead.set_ylim(-0.05, 1.05)
-    _lines(dead, epochs, _array([row["dead"] for row in rows]), "share of dead units")
-    _legend(figure, gradient, "outside lower left", record["layers"])
-    _legend(figure, mean, "outside lower right", record["outputs"])
-    ratio.set_xlabel("step")
-    dead.set_xlabel("epoch")
+    with drawing.figure((10, 10), path) as figure:
+        (gradient, mean), (weight, spread), (ratio, dead) = figure.subplots(3, 2)
+        steps = [sample["step"] for sample in record["samples"]]
+        _lines(gradient, steps, table(record, "gradient"), "gradient norm")
+        _lines(weight, steps, table(record, "weight"), "weight norm")
+        _lines(ratio, steps, update_ratios(record), "update ratio")
+        ratio.axhline(USUAL_RATIO, color=GREY, linestyle=":", linewidth=1)
+        rows = record["activations"]
+        epochs = [row["epoch"] + 1 for row in rows]
+        means, spreads, shares = (
+            _array([row[key] for row in rows]) for key in ("mean", "std", "dead")
+        )
+        _lines(mean, epochs, means, "mean of the output")
+        _lines(spread, epochs, spreads, "deviation of the output")
+        dead.set_ylim(-0.05, 1.05)
+        _lines(dead, epochs, shares, "share of dead units")
+        _legend(figure, gradient, "outside lower left", record["layers"])
+        _legend(figure, mean, "outside lower right", record["outputs"])
+        ratio.set_xlabel("step")
+        dead.set_xlabel("epoch")
     return figure
 
 
@@ -94,8 +96,8 @@ def _array(rows):
 def _lines(axes, places, values, title):
     from matplotlib.ticker import MaxNLocator
 
-    axes.set_title(title, fontsize=10)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title(title)
+    axes.grid(axis="y")
     shown = np.flatnonzero(np.isfinite(values).any(0))
     if not shown.size:
         axes.text(0.5, 0.5, "not measured", ha="center", transform=axes.transAxes)
@@ -104,7 +106,7 @@ def _lines(axes, places, values, title):
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     positive = values[values > 0]
     if positive.size and np.nanmin(values) >= 0 and np.ptp(np.log10(positive)) > 1:
-        axes.set_yscale("log")
+        drawing.logarithmic(axes)
     # a layer has the shade of its place among all, whatever is shown of the others
     shades = _shades(values.shape[1])
     for i in shown:
@@ -121,7 +123,7 @@ def _legend(figure, axes, where, names):
         return
     few = [lines[i] for i in sorted({0, len(lines) // 2, len(lines) - 1})]
     labels = [names[int(line.get_label())] for line in few]
-    figure.legend(few, labels, loc=where, ncols=3, fontsize=8, frameon=False)
+    figure.legend(few, labels, loc=where, ncols=3, fontsize=8)
 
 
 def _shades(count):

@@ -6,6 +6,8 @@ import re
 
 from ...callbacks.drawing import save
 
+DOTS = 160  # an inch, as in all pictures of a run
+
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
@@ -66,5 +68,5 @@ def _draw(callback, folder):
     if not hasattr(callback, "plot"):
         return None
     path = folder / f"{'_'.join(_words(callback)).lower()}.png"
-    save(callback.plot(), path)
+    save(callback.plot(), path, DOTS)
     return path

@@ -13,6 +13,8 @@ import numpy as np
 from ...callbacks.drawing import BLUE, GREY, INK, ORANGE, PALE, SOFT, STYLE
 from ...callbacks.files import replacing
 
+DOTS = 160  # an inch
+
 COLOURS = {"train": GREY, "dev": BLUE}
 LEARNING_RATES = ("learning_rate", "lr")
 MISSING = "no finite value"
@@ -236,7 +238,9 @@ def _drawing(path, size):
         with replacing(path) as beside, warnings.catch_warnings():
             # a script that no installed font has is drawn as boxes
             warnings.filterwarnings("ignore", message="Glyph .* missing from")
-            figure.savefig(beside, format=form, bbox_inches="tight", pad_inches=0.15)
+            figure.savefig(
+                beside, format=form, dpi=DOTS, bbox_inches="tight", pad_inches=0.15
+            )
 
 
 def _series(history):
