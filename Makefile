@@ -6,11 +6,14 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := __init__.py layers callbacks zoo scripts tests
 
-# what pytest runs on JAX and PyTorch too: all that computes or trains
-EVERYWHERE := tests/conformance $(wildcard tests/test_*mathematics*.py tests/test_callback*.py) \
-	$(addprefix tests/test_, $(addsuffix .py, attention_cache clipping_rules constrain \
-	monte_carlo normalization_precision optimizer_hooks transformer_decoding weight_wrappers \
-	zoneout_coins))
+# what pytest runs on JAX and PyTorch too: all questions of the tables, the mathematics,
+# and what reaches deepest into a training. Every test runs there that is named, as in
+# make test TORCH=1 EVERYWHERE="tests/test_callback*.py"
+EVERYWHERE := tests/conformance $(wildcard tests/test_*mathematics*.py) $(addprefix tests/test_, \
+	$(addsuffix .py, attention_cache callback_best_weights callback_gradient_clipping \
+	callback_learning_rate callback_training_monitor callback_weight_average callbacks \
+	callbacks_together clipping_rules constrain monte_carlo normalization_precision \
+	transformer_decoding weight_wrappers zoneout_coins))
 
 .PHONY: help train test lint bench clean
 help:

@@ -14,7 +14,7 @@ EPOCHS, BATCHES = 4, 4
 BREAK = (2, 2)
 DATA = callbacks.ShuffledBatches(X, Y, batch_size=16, seed=1)
 # seconds differ from one training to another
-NOT_COMPARED = {"seconds", "judged"}
+NOT_COMPARED = {"seconds"}
 
 
 class BreaksOff(keras.callbacks.Callback):
@@ -45,7 +45,7 @@ def make_model(policy="float32", accumulated=None, **compiled):
     return model
 
 
-def make_callbacks(folder, every=7):
+def make_callbacks(folder):
     """Give all of them by name, and the one that resumes last."""
     plateau = callbacks.Plateau("val_loss", patience=1, factor=0.5, min_delta=0.5)
     statistics = {"batch_size": 16, "validation": V}
@@ -57,7 +57,7 @@ def make_callbacks(folder, every=7):
         "clipping": callbacks.GradientClipping(50, by="percentile"),
         "dropout": callbacks.DropoutSchedule((0.0, 0.3, 3)),
         "freeze": callbacks.FreezeSchedule({1: "body"}),
-        "monitor": callbacks.TrainingMonitor(every=every, data=X[:8]),
+        "monitor": callbacks.TrainingMonitor(every=1, data=X[:8]),
         "average": callbacks.WeightAverage(1, data=X, keep="average", **statistics),
         "precise": callbacks.PreciseBatchNorm(X, every=1, **statistics),
         "errors": callbacks.BiasVariance((X, Y), None, V, every=2),
@@ -67,9 +67,9 @@ def make_callbacks(folder, every=7):
     return {**found, "resume": resume}
 
 
-def train(folder, order=list, *others, every=7, make=make_model):
+def train(folder, order=list, *others, make=make_model):
     """Train, and give the history, the weights and what the callbacks found."""
-    kept, model = make_callbacks(folder, every), make()
+    kept, model = make_callbacks(folder), make()
     epoch = kept["resume"].epoch
     options = {"validation_data": V, "epochs": EPOCHS, "initial_epoch": epoch}
     listed = [*order(kept.values()), *others]

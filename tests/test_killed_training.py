@@ -1,7 +1,7 @@
 """A process killed by SIGKILL at any moment, and started again, loses nothing.
 
 KILLS=30 pytest tests/test_killed_training.py asks it for 30 moments in the place of 5,
-with Keras' callbacks and with ours.
+half of them with Keras' callbacks and half with ours.
 """
 
 import json
@@ -67,7 +67,8 @@ def test_killed_and_started_again_it_ends_bit_for_bit_alike(steering, tmp_path):
     assert whole["stopped"] > 4 and len(set(whole["history"]["learning_rate"])) > 1
     moments = random.Random(0)
     folder, in_writes, rounds = tmp_path / "killed", 0, 1
-    for number in range(KILLS):
+    kills = KILLS // 2 + (KILLS % 2 if steering == "ours" else 0)
+    for number in range(kills):
         in_write = number % 2 == 1
         cut = kill(folder, steering, None if in_write else moments.uniform(0, 0.8))
         in_writes += cut
@@ -75,4 +76,4 @@ def test_killed_and_started_again_it_ends_bit_for_bit_alike(steering, tmp_path):
             assert json.loads((folder / "result.json").read_text()) == whole
             folder, rounds = tmp_path / f"killed_{number}", rounds + 1
     assert result_of(folder, steering) == whole
-    assert in_writes >= KILLS // 4, "hardly any kill was in the middle of a write"
+    assert in_writes >= kills // 4, "hardly any kill was in the middle of a write"
