@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from . import native
+from .attention_pairs import wide
 from .attention_states import AttentionStates
 from .cell_wrapper import CellWrapper, leaves, output_size
 
@@ -323,13 +324,13 @@ class AttentionCell(CellWrapper):
         return memory, mask, keys
 
     def _attend(self, query, memory, mask, keys):
-        """Give the context and the weights; the softmax is taken in float32."""
+        """Give the context and the weights; the softmax is at least of float32."""
         if self.score == "additive":
             query = ops.matmul(query, self.query_kernel)[:, None]
             scores = ops.matmul(ops.tanh(query + keys), self.score_kernel)
         else:
             scores = ops.matmul(keys, query[:, :, None])
-        scores = ops.cast(scores[:, :, 0], "float32")
+        scores = ops.cast(scores[:, :, 0], wide(scores))
         there = mask > 0.5
         highest = ops.max(ops.where(there, scores, -1e30), axis=-1, keepdims=True)
         scores = ops.where(there, scores - ops.stop_gradient(highest), 0.0)

@@ -221,7 +221,8 @@ def mean_where_blind(result, value, blind):
     >>> ops.convert_to_numpy(result).ravel().tolist()
     [1.0, 1.0]
     """
-    mean = ops.cast(ops.mean(ops.cast(value, "float32"), 1, keepdims=True), value.dtype)
+    mean = ops.mean(ops.cast(value, wide(value)), 1, keepdims=True)
+    mean = ops.cast(mean, value.dtype)
     mean = ops.repeat(mean, result.shape[2] // value.shape[2], axis=2)
     blind = ops.transpose(blind, (0, 2, 1))[..., None]
     return ops.where(blind, mean, result)
@@ -236,3 +237,14 @@ def is_half(tensor):
     (True, False)
     """
     return keras.backend.standardize_dtype(tensor.dtype) == "float16"
+
+
+def wide(tensor):
+    """Give the type that scores and sums are computed in: float32 at the least.
+
+    Example:
+
+    >>> [wide(ops.ones((2,), dtype)) for dtype in ("bfloat16", "float64")]
+    ['float32', 'float64']
+    """
+    return keras.backend.result_type(tensor.dtype, "float32")

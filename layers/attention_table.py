@@ -3,7 +3,7 @@
 from keras import ops
 
 from . import native
-from .attention_pairs import conjunction, is_half, mean_where_blind
+from .attention_pairs import conjunction, is_half, mean_where_blind, wide
 
 # what a score that is not allowed becomes: it absorbs any score, and a row of nothing
 # but these gives each key the same weight, as with Keras' layer
@@ -40,7 +40,8 @@ def attend_by_table(query, key, value, *, scale, allowed=None, drop=None):
     batch, queries, heads, _ = ops.shape(query)
     groups = (key.shape[2], heads // key.shape[2])
     query = ops.reshape(query, (batch, queries, *groups, query.shape[-1]))
-    scores = ops.cast(ops.einsum("bqhgd,bkhd->bhgqk", query, key), "float32")
+    scores = ops.einsum("bqhgd,bkhd->bhgqk", query, key)
+    scores = ops.cast(scores, wide(scores))
     keys = ops.shape(scores)[-1]
     scores = ops.reshape(scores, (batch, heads, queries, keys))
     if allowed is not None:

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ...attention_pairs import is_half
+from ...attention_pairs import is_half, wide
 from ...attention_table import HIDDEN, attend_by_table
 
 # scores in a block: 2 MiB of float32, half or four times as many are slower
@@ -184,7 +184,7 @@ def _attend_band(band, query, key, value, pairs, dropout, random):
     @jax.checkpoint
     def attend_block(first, query, key, value):
         scores = jnp.einsum(
-            "hqd,hkd->hqk", query, key, preferred_element_type="float32"
+            "hqd,hkd->hqk", query, key, preferred_element_type=wide(query)
         )
         allowed = pairs.allowed(band.rows, band.keys, first)
         if allowed is not None:

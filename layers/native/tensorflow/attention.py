@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ...attention_pairs import Pairs, is_half
+from ...attention_pairs import Pairs, is_half, wide
 from ...attention_table import HIDDEN, attend_by_table
 
 # scores in a block: 16 MiB of float32; blocks half or twice as large are not faster
@@ -81,8 +81,9 @@ class _Job:
     together: Any = 1
 
     def weights(self, query, key, chunk, first):
-        """Give a block's weights in float32: rows from `first` on, all keys."""
-        scores = tf.cast(tf.matmul(query, key, transpose_b=True), tf.float32)
+        """Give a block's weights, `wide`: rows from `first` on, all keys."""
+        scores = tf.matmul(query, key, transpose_b=True)
+        scores = tf.cast(scores, wide(query))
         chunks = self.heads // self.together  # of an example
         head = chunk % chunks * self.together
         part = self.pairs.part(chunk // chunks, head, self.together)
@@ -200,7 +201,7 @@ def _attend(query, key, value, bands, job):
         )
 
         def gradient(upstream):
-            means = tf.cast(upstream, tf.float32) * tf.cast(result, tf.float32)
+            means = tf.cast(upstream, wide(result)) * tf.cast(result, wide(result))
             means = tf.reduce_sum(means, -1, keepdims=True)
             return tf.map_fn(
                 lambda chunk: _backward(chunk, bands, job),
@@ -244,7 +245,7 @@ def _backward(chunk, bands, job):
     """Give the gradients of query, key and value of some heads of one example."""
     chunk, query, key, value, upstream, means = chunk
     by_query = []
-    by_key, by_value = (tf.zeros(tf.shape(x), tf.float32) for x in (key, value))
+    by_key, by_value = (tf.zeros(tf.shape(x), wide(x)) for x in (key, value))
     for band in bands:
         shown = key[:, : band.keys], value[:, : band.keys]
         blocks = [band.cut(tensor) for tensor in (query, upstream, means)]
@@ -265,7 +266,7 @@ def _backward_band(chunk, blocks, key, value, band, job):
         first = band.first + number * band.rows
         weights = job.weights(query, key, chunk, first)
         slopes = tf.matmul(upstream, value, transpose_b=True)
-        slopes = job.drop(tf.cast(slopes, tf.float32), chunk, first)
+        slopes = job.drop(tf.cast(slopes, wide(slopes)), chunk, first)
         slopes = tf.cast(weights * (slopes - mean), key.dtype)
         weights = tf.cast(job.drop(weights, chunk, first), value.dtype)
         by_query = by_query.write(number, tf.matmul(slopes, key))
@@ -279,8 +280,8 @@ def _backward_band(chunk, blocks, key, value, band, job):
         (
             0,
             tf.TensorArray(key.dtype, band.count),
-            tf.zeros(tf.shape(key), tf.float32),
-            tf.zeros(tf.shape(value), tf.float32),
+            tf.zeros(tf.shape(key), wide(key)),
+            tf.zeros(tf.shape(value), wide(value)),
         ),
         parallel_iterations=1,
     )
@@ -288,4 +289,4 @@ def _backward_band(chunk, blocks, key, value, band, job):
 
 
 def _product(one, two):
-    return tf.cast(tf.matmul(one, two, transpose_a=True), tf.float32)
+    return tf.cast(tf.matmul(one, two, transpose_a=True), wide(one))
