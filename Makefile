@@ -49,11 +49,11 @@ lint: .venv/.test
 	$(BIN)/pyright --warnings
 
 test: lint
-	KERAS_BACKEND=tensorflow $(BIN)/pytest -n 2 --dist loadfile
-	KERAS_BACKEND=jax $(BIN)/pytest -n 2 --dist loadfile $(EVERYWHERE)
+	KERAS_BACKEND=tensorflow $(BIN)/pytest -n 3 --dist loadfile
+	KERAS_BACKEND=jax $(BIN)/pytest -n 3 --dist loadfile $(EVERYWHERE)
 ifeq ($(TORCH),1)
 	$(MAKE) .venv/.torch
-	KERAS_BACKEND=torch OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile $(EVERYWHERE)
+	KERAS_BACKEND=torch OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile $(EVERYWHERE)
 endif
 
 bench: .venv/.test
