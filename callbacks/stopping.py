@@ -1,5 +1,6 @@
 """What an early stopping decides by: curves, and criteria that judge them."""
 
+import abc
 import dataclasses
 import math
 import numbers
@@ -66,7 +67,7 @@ def training_name(monitor):
 
 
 @dataclasses.dataclass(frozen=True)
-class Criterion:
+class Criterion(abc.ABC):
     """What decides whether a training stops, a pure function of its curves.
 
     Criteria are combined: `a | b` stops when either would, `a & b` when both would
@@ -82,6 +83,7 @@ class Criterion:
     >>> both.stop(Curves({"val_loss": [0.5, 0.4]}, minutes=61.0))
     """
 
+    @abc.abstractmethod
     def stop(self, curves: Curves) -> str | None:
         """Tell why the training should stop after its last epoch.
 
@@ -91,9 +93,8 @@ class Criterion:
         Returns:
             The reason as text, or `None` to go on.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no method stop(curves).")
 
-    def check(self, monitor, direction):
+    def check(self, monitor, direction):  # noqa: B027  most judge any metric
         """Refuse a metric that the criterion cannot judge.
 
         Args:
@@ -132,7 +133,7 @@ class Several(Criterion):
     Example:
 
     >>> from kerasmith.callbacks import Patience, ProgressQuotient
-    >>> Several((Patience(2), ProgressQuotient(0.5))).metrics("val_loss")
+    >>> AnyOf((Patience(2), ProgressQuotient(0.5))).metrics("val_loss")
     ('loss',)
     """
 
@@ -146,7 +147,7 @@ class Several(Criterion):
                     "write Patience(5) | GeneralizationLoss(5)."
                 )
 
-    def check(self, monitor, direction):
+    def check(self, monitor, direction):  # noqa: B027  most judge any metric
         for criterion in self.criteria:
             criterion.check(monitor, direction)
 

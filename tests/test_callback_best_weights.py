@@ -7,6 +7,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from stopped_models import TRAIN, VALIDATION, X, Y, make_model, same
 
 from kerasmith.callbacks import (
     EarlyStopping,
@@ -20,28 +21,8 @@ from kerasmith.callbacks import (
 )
 from kerasmith.callbacks.best_weights import OnDevice
 
-RANDOM = np.random.default_rng(0)
-X = RANDOM.normal(size=(40, 3)).astype("float32")
-Y = (X @ [[1.0], [-2.0], [0.5]] + RANDOM.normal(size=(40, 1))).astype("float32")
-TRAIN, VALIDATION = (X[:30], Y[:30]), (X[30:], Y[30:])
 EAGER = {"run_eagerly": True}
 torch_only = keras.backend.backend() == "torch"
-
-
-def make_model(optimizer=None, **compile_options):
-    keras.utils.set_random_seed(1)
-    model = keras.Sequential(
-        [
-            keras.Input((3,)),
-            keras.layers.Dense(5, activation="tanh"),
-            keras.layers.BatchNormalization(momentum=0.5),
-            keras.layers.Dropout(0.2, seed=3),
-            keras.layers.Dense(1),
-        ]
-    )
-    # so large a rate that it gets worse again
-    model.compile(optimizer or keras.optimizers.SGD(0.2), "mse", **compile_options)
-    return model
 
 
 def fit(model, kept, epochs=8, **keywords):
@@ -84,11 +65,6 @@ class Seen(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         self.epoch = self.at
         self._act("train end")
-
-
-def same(found, expected):
-    for one, other in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("place", ["device", "file"])
