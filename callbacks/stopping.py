@@ -147,7 +147,7 @@ class Several(Criterion):
                     "write Patience(5) | GeneralizationLoss(5)."
                 )
 
-    def check(self, monitor, direction):  # noqa: B027  most judge any metric
+    def check(self, monitor, direction):
         for criterion in self.criteria:
             criterion.check(monitor, direction)
 
