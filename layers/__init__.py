@@ -18,6 +18,7 @@ from .losses import MaximumAPosteriori
 from .lsuv import lsuv
 from .monte_carlo import MonteCarlo
 from .multi_head_attention import MultiHeadAttention
+from .padded_shortcut import PaddedShortcut
 from .positional_encoding import PositionalEncoding
 from .radial_basis import RadialBasis
 from .randomized_leaky_relu import RandomizedLeakyReLU
@@ -51,6 +52,7 @@ __all__ = [
     "MinMaxNorm",
     "MonteCarlo",
     "MultiHeadAttention",
+    "PaddedShortcut",
     "PositionalEncoding",
     "RadialBasis",
     "RandomizedLeakyReLU",

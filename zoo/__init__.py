@@ -1,8 +1,8 @@
 """Ready things: architectures, data sets, recipes, and the tools around them.
 
 >>> from kerasmith import zoo
->>> zoo.names()
-['lenet5', 'lenet5_modern']
+>>> zoo.names()[:4]
+['lenet5', 'lenet5_modern', 'resnet18', 'resnet34']
 """
 
 import importlib
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from .lenet import lenet
 from .parts import Parts
 from .registry import build, names, summary
+from .resnet import resnet
 
 __all__ = [
     "Parts",
@@ -21,6 +22,7 @@ __all__ = [
     "lenet",
     "names",
     "recipes",
+    "resnet",
     "summary",
     "tools",
     "train",

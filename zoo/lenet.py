@@ -21,8 +21,10 @@ import keras
 import numpy as np
 
 from .. import layers
+from . import classifier
 from .choices import choose
 from .parts import PartKeywords, Parts
+from .pieces import mark
 
 # table I of the paper: the maps of S2 that each map of C3 sees
 C3_TABLE = (
@@ -48,8 +50,11 @@ GLYPHS = """
 """
 
 
-@dataclasses.dataclass(frozen=True)
-class Variant:
+PAPER = "LeCun et al., 1998, http://yann.lecun.com/exdb/publis/pdf/lecun-01a.pdf"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Variant(classifier.Variant):
     """What tells one LeNet-5 from the other.
 
     Example:
@@ -58,23 +63,24 @@ class Variant:
     True
     """
 
-    summary: str
+    paper: str = PAPER
+    classes: int = 10
+    input_shape: tuple[int, int, int] = (32, 32, 1)
     original: bool
-    parts: Parts
 
 
 VARIANTS = {
     "lenet5": Variant(
-        "LeNet-5 of 1998: connection table, trainable sub-sampling, RBF output",
+        summary="LeNet-5 of 1998: connection table, trainable sub-sampling, RBF output",
+        accuracy="MNIST: 0.95 % error, 0.8 % with distortions",
         original=True,
         parts=Parts(
             activation=layers.scaled_tanh, kernel_initializer=layers.FanInUniform()
         ),
     ),
     "lenet5_modern": Variant(
-        "LeNet-5 as built today: full C3, max-pooling, ReLU, softmax",
+        summary="LeNet-5 as built today: full C3, max-pooling, ReLU, softmax",
         original=False,
-        parts=Parts(),
     ),
 }
 
@@ -82,9 +88,11 @@ VARIANTS = {
 def lenet(
     variant="lenet5",
     *,
-    classes=10,
-    input_shape=(32, 32, 1),
+    classes=None,
+    input_shape=None,
     top=True,
+    stem="paper",
+    weights=None,
     **parts: Unpack[PartKeywords],
 ):
     """Build LeNet-5.
@@ -93,10 +101,14 @@ def lenet(
 
     Args:
         variant: `"lenet5"` or `"lenet5_modern"`.
-        classes: Number of classes.
-        input_shape: Height, width and channels; sizes from 32 up, or `None`. The
-            paper's inputs have the background at -0.1 and the ink at 1.175.
+        classes: Number of classes, 10 if `None`.
+        input_shape: Height, width and channels, 32 x 32 x 1 if `None`; sizes from 32
+            up, or `None`. The paper's inputs have the background at -0.1 and the ink
+            at 1.175.
         top: Whether the model ends in logits; it ends in features otherwise.
+        stem: `"paper"` or `"small"`, which is the same here: the paper's images are
+            small.
+        weights: Path of a file that Kerasmith wrote, or `None`.
         **parts: Parts to exchange, see `kerasmith.zoo.Parts`; all but `drop_path`,
             since there is no residual branch.
 
@@ -106,7 +118,8 @@ def lenet(
         `(batch, 84)`.
 
     Raises:
-        ValueError: If the variant or a part is unknown, or the image too small.
+        ValueError: If the variant or a part is unknown, the image too small, or the
+            weights do not fit.
 
     Example:
 
@@ -119,24 +132,28 @@ def lenet(
     """
     chosen = choose("variant of lenet", variant, VARIANTS)
     part = chosen.parts.override("lenet", parts, without=("drop_path",))
-    _check_size(variant, classes, input_shape)
-
-    image = keras.Input(input_shape, name="image")
-    x = part.conv(image, 6, 5, padding="valid", name="c1", endpoint="stem")
+    image, x, classes = classifier.begin(
+        variant,
+        chosen,
+        classes=classes,
+        input_shape=input_shape,
+        stem=stem,
+        weights=weights,
+        smallest=32,
+    )
+    x = part.conv(x, 6, 5, padding="valid", name="c1", endpoint="stem")
     x = _pool(part, x, chosen.original, "s2", endpoint="stage1")
     x = _c3(part, x, chosen.original)
     x = _pool(part, x, chosen.original, "s4", endpoint="stage2")
     x = part.conv(x, 120, 5, padding="valid", name="c5")
     x = keras.layers.GlobalAveragePooling2D(name="c5_mean")(x)
     x = part.activate(part.dense(x, 84, name="f6"), "features")
-    if not top:
-        return keras.Model(image, x, name=variant)
-    if chosen.original:
+    if top and chosen.original:
         codes = class_codes(classes)
-        logits = layers.RadialBasis(codes, dtype="float32", name="logits")(x)
-    else:
-        logits = part.dense(x, classes, dtype="float32", name="logits")
-    return keras.Model(image, logits, name=variant)
+        x = layers.RadialBasis(codes, dtype="float32", name="logits")(x)
+    elif top:
+        x = part.dense(x, classes, dtype="float32", name="logits")
+    return classifier.finish(variant, image, x, weights)
 
 
 def class_codes(classes):
@@ -161,10 +178,12 @@ def class_codes(classes):
 
 
 def _pool(part, x, original, name, *, endpoint):
-    if not original:
-        return part.attend(keras.layers.MaxPooling2D(2, name=name)(x), endpoint)
-    x = layers.Subsampling2D(2, name=name)(x)
-    return part.attend(part.activate(x, f"{name}_activation"), endpoint)
+    if original:
+        x = layers.Subsampling2D(2, name=name)(x)
+        x = part.activate(x, f"{name}_activation")
+    else:
+        x = keras.layers.MaxPooling2D(2, name=name)(x)
+    return mark(part.attend(x, f"{endpoint}_attention"), endpoint)
 
 
 def _c3(part, x, original):
@@ -174,19 +193,3 @@ def _c3(part, x, original):
         C3_TABLE, 5, use_bias=part.norm is None, name="c3", **part.kernel_keywords()
     )
     return part.finish(convolution(x), "c3")
-
-
-def _check_size(variant, classes, input_shape):
-    if classes < 1:
-        raise ValueError(f"{variant} needs at least one class, received {classes}.")
-    if len(input_shape) != 3 or input_shape[2] is None:
-        raise ValueError(
-            f"{variant} needs an input_shape of (height, width, channels), received "
-            f"{tuple(input_shape)}."
-        )
-    if any(size is not None and size < 32 for size in input_shape[:2]):
-        raise ValueError(
-            f"{variant} needs images of at least 32 x 32, received input_shape "
-            f"{tuple(input_shape)}: resize them, or pad them as the paper does with "
-            "its 28 x 28 digits."
-        )

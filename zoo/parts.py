@@ -8,6 +8,11 @@ import keras
 
 from .. import layers
 from .choices import choose
+from .named_parts import factory, makes_layers, named_or_found
+from .pieces import pad
+
+# what every family takes beside its parts
+OPTIONS = ("classes", "input_shape", "top", "stem", "weights")
 
 LayerFactory = Callable[[], keras.layers.Layer]
 
@@ -25,37 +30,6 @@ class PartKeywords(TypedDict, total=False):
     kernel_constraint: Any
 
 
-# What text may name, with the values behind the colon: "group:8", "dropout:0.5".
-NAMED = {
-    "norm": {
-        "batch": layers.BatchNormalization,
-        "group": lambda groups=32: layers.GroupNormalization(int(groups)),
-        "instance": layers.InstanceNormalization,
-        "layer": keras.layers.LayerNormalization,
-        "rms": keras.layers.RMSNormalization,
-    },
-    "dropout": {
-        "dropout": keras.layers.Dropout,
-        "gaussian": keras.layers.GaussianDropout,
-        "alpha": keras.layers.AlphaDropout,
-        "drop_block": lambda rate, size=7: layers.DropBlock(rate, int(size)),
-        "locked": layers.LockedDropout,
-    },
-    "attention": {
-        "squeeze_excite": lambda ratio=16: layers.SqueezeExcite(int(ratio)),
-    },
-    "kernel_regularizer": {
-        "l1": keras.regularizers.L1,
-        "l2": keras.regularizers.L2,
-    },
-    "kernel_constraint": {
-        "max_norm": layers.MaxNorm,
-        "unit_norm": layers.UnitNorm,
-        "min_max_norm": layers.MinMaxNorm,
-    },
-}
-
-
 @dataclasses.dataclass(frozen=True)
 class Parts:
     """What an architecture is built from, wherever its paper leaves a choice.
@@ -69,7 +43,8 @@ class Parts:
         activation: Name, function, or layer class (also a `partial` of one).
         dropout: Dropout before a dense layer.
         drop_path: Rate at which residual branches are dropped, in [0, 1).
-        attention: Layer on the output of a stage.
+        attention: Layer on the end of a residual branch, or on the output of a stage
+            where there are none.
         kernel_initializer: Initialiser of every kernel.
         kernel_regularizer: Regulariser of every kernel.
         kernel_constraint: Constraint of every kernel.
@@ -97,12 +72,14 @@ class Parts:
 
     def __post_init__(self):
         for name in ("norm", "dropout", "attention"):
-            _set(self, name, _factory(name, getattr(self, name)))
+            object.__setattr__(self, name, factory(name, getattr(self, name)))
         for name, get in (
             ("kernel_regularizer", keras.regularizers.get),
             ("kernel_constraint", keras.constraints.get),
         ):
-            _set(self, name, _named_or_found(name, getattr(self, name), get))
+            object.__setattr__(
+                self, name, named_or_found(name, getattr(self, name), get)
+            )
         if not 0 <= self.drop_path < 1:
             raise ValueError(
                 f"drop_path needs a rate in [0, 1), received {self.drop_path}."
@@ -132,20 +109,20 @@ class Parts:
         for name in keywords:
             if name in without:
                 raise ValueError(f"{family} has no place for the part {name!r}.")
-            choose(f"option of {family}", name, ["classes", "input_shape", *places])
+            choose(f"option of {family}", name, [*OPTIONS, *places])
         return dataclasses.replace(self, **keywords)
 
-    def conv(self, x, filters, size, stride=1, *, name, padding="same", endpoint=None):
+    def conv(self, x, filters, size, stride=1, *, name, endpoint=None, **options):
         """Convolve, normalise and activate; no bias where a norm follows.
 
         Args:
             x: Symbolic tensor of shape `(batch, height, width, channels)`.
             filters: Number of filters.
-            size: Width of the square window.
+            size: Height and width of the window, or one number for both.
             stride: Step of the window.
             name: Name of the convolution, from which the others' are made.
-            padding: `"same"` or `"valid"`.
             endpoint: Name of the activation, where other code looks for it.
+            **options: `padding`, `groups` of `convolve`.
 
         Returns:
             Symbolic tensor.
@@ -155,15 +132,102 @@ class Parts:
         >>> Parts().conv(keras.Input((9, 7, 3)), 4, 3, 2, name="c").shape
         (None, 5, 4, 4)
         """
+        x = self.convolve(x, filters, size, stride, name=name, **options)
+        return self.finish(x, name, endpoint)
+
+    def conv_norm(self, x, filters, size, stride=1, *, name, **options):
+        """Convolve and normalise, as at the end of a residual branch.
+
+        Args:
+            x: Symbolic tensor of shape `(batch, height, width, channels)`.
+            filters: Number of filters.
+            size: Height and width of the window, or one number for both.
+            stride: Step of the window.
+            name: Name of the convolution, from which the norm's is made.
+            **options: `padding`, `groups` of `convolve`.
+
+        Returns:
+            Symbolic tensor.
+
+        Example:
+
+        >>> Parts(norm="batch").conv_norm(keras.Input((9, 7, 3)), 4, 1, name="c").shape
+        (None, 9, 7, 4)
+        """
+        x = self.convolve(x, filters, size, stride, name=name, **options)
+        return self.normalize(x, f"{name}_norm")
+
+    def convolve(
+        self,
+        x,
+        filters,
+        size,
+        stride=1,
+        *,
+        name,
+        padding="same",
+        groups=1,
+        use_bias=None,
+    ):
+        """Convolve, and nothing else.
+
+        Args:
+            x: Symbolic tensor of shape `(batch, height, width, channels)`.
+            filters: Number of filters.
+            size: Height and width of the window, or one number for both.
+            stride: Step of the window.
+            name: Name of the convolution.
+            padding: `"same"`, `"valid"`, or `"symmetric"`: `size // 2` zeros on each
+                side. That differs from `"same"` where there is a stride: Caffe and
+                PyTorch pad so, TensorFlow puts the odd one behind.
+            groups: Number of groups of channels that do not see each other.
+            use_bias: Whether there is a bias; where there is no norm if `None`.
+
+        Returns:
+            Symbolic tensor.
+
+        Example:
+
+        >>> image = keras.Input((9, 7, 3))
+        >>> Parts().convolve(image, 4, 3, 2, name="c", padding="symmetric").shape
+        (None, 5, 4, 4)
+        """
+        x, padding = pad(x, size, stride, padding, name)
         convolution = keras.layers.Conv2D(
             filters,
             size,
             stride,
             padding=padding,
-            use_bias=self.norm is None,
+            groups=groups,
+            use_bias=self.norm is None if use_bias is None else use_bias,
             name=name,
             **self.kernel_keywords(),
         )
+        return convolution(x)
+
+    def depthwise(self, x, size, stride=1, *, name, padding="same", endpoint=None):
+        """Convolve each channel by itself, normalise and activate.
+
+        Args:
+            x: Symbolic tensor of shape `(batch, height, width, channels)`.
+            size: Width of the square window.
+            stride: Step of the window.
+            name: Name of the convolution, from which the others' are made.
+            padding: As for `convolve`.
+            endpoint: Name of the activation, where other code looks for it.
+
+        Returns:
+            Symbolic tensor.
+
+        Example:
+
+        >>> Parts().depthwise(keras.Input((9, 7, 3)), 3, 2, name="d").shape
+        (None, 5, 4, 3)
+        """
+        x, padding = pad(x, size, stride, padding, name)
+        keywords = {"use_bias": self.norm is None, "name": name, "padding": padding}
+        keywords |= self.kernel_keywords("depthwise")
+        convolution = keras.layers.DepthwiseConv2D(size, stride, **keywords)
         return self.finish(convolution(x), name, endpoint)
 
     def dense(self, x, units, *, name, dtype=None):
@@ -204,8 +268,25 @@ class Parts:
         >>> Parts(norm="batch").finish(keras.Input((9, 7, 3)), "end").shape
         (None, 9, 7, 3)
         """
-        x = _apply(self.norm, x, f"{name}_norm")
+        x = self.normalize(x, f"{name}_norm")
         return self.activate(x, endpoint or f"{name}_activation")
+
+    def normalize(self, x, name):
+        """Normalise, where there is a norm.
+
+        Args:
+            x: Symbolic tensor.
+            name: Name of the layer.
+
+        Returns:
+            Symbolic tensor of the same shape.
+
+        Example:
+
+        >>> Parts(norm="batch").normalize(keras.Input((9, 7, 3)), "norm").shape
+        (None, 9, 7, 3)
+        """
+        return _apply(self.norm, x, name)
 
     def activate(self, x, name):
         """Apply the activation in a layer of its own.
@@ -222,7 +303,7 @@ class Parts:
         >>> Parts(activation=keras.layers.PReLU).activate(keras.Input((9,)), "a").shape
         (None, 9)
         """
-        if _makes_layers(self.activation):
+        if makes_layers(self.activation):
             return _apply(self.activation, x, name)
         return keras.layers.Activation(self.activation, name=name)(x)
 
@@ -243,23 +324,23 @@ class Parts:
         """
         return _apply(self.dropout, x, name)
 
-    def attend(self, x, endpoint):
-        """Apply attention, where there is such a part, and name the stage's output.
+    def attend(self, x, name):
+        """Apply attention, where there is such a part.
 
         Args:
             x: Symbolic tensor.
-            endpoint: Name of the output, `"stage1"` and so on.
+            name: Name of the layer.
 
         Returns:
             Symbolic tensor of the same shape.
 
         Example:
 
-        >>> Parts().attend(keras.Input((9, 7, 3)), "stage1").shape
-        (None, 9, 7, 3)
+        >>> parts = Parts(attention="squeeze_excite:4")
+        >>> parts.attend(keras.Input((9, 7, 8)), "stage1_attention").shape
+        (None, 9, 7, 8)
         """
-        x = _apply(self.attention, x, f"{endpoint}_attention")
-        return keras.layers.Identity(name=endpoint)(x)
+        return _apply(self.attention, x, name)
 
     def residual(self, shortcut, branch, rate, name):
         """Add a branch to its shortcut, dropped at a rate.
@@ -283,8 +364,11 @@ class Parts:
             branch = layers.DropPath(rate, name=f"{name}_drop_path")(branch)
         return keras.layers.Add(name=name)([shortcut, branch])
 
-    def kernel_keywords(self):
+    def kernel_keywords(self, kind="kernel"):
         """Give the keywords of a layer with a kernel, the initialiser a new copy.
+
+        Args:
+            kind: What Keras calls the kernel there: `"kernel"`, `"depthwise"`.
 
         Returns:
             Dictionary for the layer's constructor.
@@ -295,17 +379,12 @@ class Parts:
         ['kernel_constraint', 'kernel_initializer', 'kernel_regularizer']
         """
         # one initialiser object draws the same numbers at every call
+        initializer = keras.initializers.get(self.kernel_initializer).clone()
         return {
-            "kernel_initializer": keras.initializers.get(
-                self.kernel_initializer
-            ).clone(),
-            "kernel_regularizer": self.kernel_regularizer,
-            "kernel_constraint": self.kernel_constraint,
+            f"{kind}_initializer": initializer,
+            f"{kind}_regularizer": self.kernel_regularizer,
+            f"{kind}_constraint": self.kernel_constraint,
         }
-
-
-def _set(parts, name, value):
-    object.__setattr__(parts, name, value)
 
 
 def _apply(factory, x, name):
@@ -317,49 +396,3 @@ def _apply(factory, x, name):
         raise TypeError(f"the part for {name} made {layer!r}, which is no Keras layer.")
     layer.name = name
     return layer(x)
-
-
-def _makes_layers(activation):
-    """Tell a layer class, or a partial of one, from a function on tensors."""
-    if isinstance(activation, keras.layers.Layer):
-        raise TypeError(
-            f"activation needs a name, a function or a layer class, received the layer "
-            f"{activation!r}, which every place would share. Pass its class."
-        )
-    kind = getattr(activation, "func", activation)
-    return isinstance(kind, type) and issubclass(kind, keras.layers.Layer)
-
-
-def _factory(kind, part) -> Any:
-    if part is None or part == "none":
-        return None
-    if isinstance(part, str):
-        name, _, value = part.partition(":")
-        make = choose(kind, name, NAMED[kind])
-        values = [_number(kind, part, text) for text in value.split(",") if text]
-        return lambda: make(*values)
-    if isinstance(part, keras.layers.Layer) or not callable(part):
-        raise TypeError(
-            f"{kind} needs a callable without arguments that returns a new layer, "
-            f"received {part!r}. Pass a class, a functools.partial, or a lambda."
-        )
-    return part
-
-
-def _named_or_found(kind, part, get):
-    """Make what text with a value names; leave the rest to Keras' own look-up."""
-    if part == "none":
-        return None
-    if isinstance(part, str) and (":" in part or part in NAMED[kind]):
-        return _factory(kind, part)()
-    return get(part)
-
-
-def _number(kind, part, text):
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(
-            f"{kind}={part!r}: {text!r} is no number; write it like 'group:8' or "
-            "'dropout:0.5'."
-        ) from None

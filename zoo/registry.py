@@ -5,7 +5,7 @@ import importlib
 from .choices import choose
 
 # one family a file; the file's VARIANTS table names its architectures
-FAMILIES = ("lenet",)
+FAMILIES = ("lenet", "resnet")
 
 
 def names():
@@ -16,8 +16,8 @@ def names():
 
     Example:
 
-    >>> names()
-    ['lenet5', 'lenet5_modern']
+    >>> names()[:3]
+    ['lenet5', 'lenet5_modern', 'resnet18']
     """
     return list(_variants())
 

@@ -36,6 +36,9 @@ LAYERS = {
         lambda: layers.DropPath(0.2, seed=1), (3, 5, 2), unknown=(1,), mask="passed"
     ),
     "drop_path_never": Row(lambda: layers.DropPath(0), (3, 7), mask="passed"),
+    "padded_shortcut": Row(
+        lambda: layers.PaddedShortcut(5, 2), (3, 7, 4, 3), unknown=(1, 2)
+    ),
     "radial_basis": Row(
         lambda: layers.RadialBasis(np.random.default_rng(3).choice([-1, 1], (4, 7))),
         (3, 7),

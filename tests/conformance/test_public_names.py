@@ -10,8 +10,11 @@ import pytest
 from conformance.rows_constraints import CONSTRAINTS
 from conformance.tables import ACTIVATIONS, CALLBACKS, INITIALIZERS, LAYERS, LOSSES
 
+from kerasmith import zoo
+
 ROOT = pathlib.Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
 PACKAGES = PROJECT["tool"]["setuptools"]["packages"]
 
 # public names that fit no table: the file that asks them, and how, where not by name
@@ -49,7 +52,6 @@ ASKED_ELSEWHERE = {
     "kerasmith.zoo.build": "tests/conformance/test_architectures.py",
     "kerasmith.zoo.card": "tests/test_card.py",
     "kerasmith.zoo.export": "tests/test_export.py",
-    "kerasmith.zoo.lenet": "tests/test_lenet_mathematics.py",
     "kerasmith.zoo.names": "tests/conformance/test_architectures.py",
     "kerasmith.zoo.summary": "tests/conformance/test_architectures.py",
     "kerasmith.zoo.train": "tests/test_run.py",
@@ -100,6 +102,7 @@ def in_tables(tmp_path_factory):
         *(type(build()) for build in INITIALIZERS.values()),
         *(type(build()) for build in CONSTRAINTS.values()),
         *(type(build(folder)) for build in CALLBACKS.values()),
+        *(getattr(zoo, family) for family in zoo.registry.FAMILIES),
     }
     return {id(thing) for thing in things}
 

@@ -1,0 +1,70 @@
+"""Pieces of architectures that have no choice of parts: padding, pooling, endpoints."""
+
+import keras
+
+
+def pad(x, size, stride, padding, name):
+    """Put the zeros of a symmetric padding around maps.
+
+    Args:
+        x: Symbolic tensor of shape `(batch, height, width, channels)`.
+        size: Width of the window that comes next.
+        stride: Its step.
+        padding: `"same"`, `"valid"` or `"symmetric"`.
+        name: Name of the layer that comes next.
+
+    Returns:
+        The tensor, and the padding that is left for that layer.
+
+    Example:
+
+    >>> x, padding = pad(keras.Input((9, 8, 3)), 3, 2, "symmetric", "pool")
+    >>> x.shape, padding
+    ((None, 11, 10, 3), 'valid')
+    """
+    if padding != "symmetric":
+        return x, padding
+    if stride == 1:
+        return x, "same"  # the same for odd windows
+    return keras.layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x), "valid"
+
+
+def mark(x, endpoint):
+    """Name an endpoint, where other code cuts the network.
+
+    Args:
+        x: Symbolic tensor.
+        endpoint: `"stem"`, `"stage1"` and so on.
+
+    Returns:
+        The same tensor, as the output of a layer of that name.
+
+    Example:
+
+    >>> mark(keras.Input((9, 7, 3)), "stage1").shape
+    (None, 9, 7, 3)
+    """
+    return keras.layers.Identity(name=endpoint)(x)
+
+
+def max_pool(x, size, stride, *, name, padding="same"):
+    """Take the largest value of each window.
+
+    Args:
+        x: Symbolic tensor of shape `(batch, height, width, channels)`.
+        size: Width of the square window.
+        stride: Its step.
+        name: Name of the layer.
+        padding: `"same"`, `"valid"` or `"symmetric"`, the last with zeros: right
+            behind an activation that gives nothing below them.
+
+    Returns:
+        Symbolic tensor.
+
+    Example:
+
+    >>> max_pool(keras.Input((9, 8, 3)), 3, 2, name="p", padding="symmetric").shape
+    (None, 5, 4, 3)
+    """
+    x, padding = pad(x, size, stride, padding, name)
+    return keras.layers.MaxPooling2D(size, stride, padding=padding, name=name)(x)
