@@ -1,6 +1,7 @@
 """Every architecture by name."""
 
 import importlib
+from typing import Any
 
 from .choices import choose
 
@@ -61,13 +62,33 @@ def summary(name):
     >>> summary("lenet5_modern")
     'LeNet-5 as built today: full C3, max-pooling, ReLU, softmax'
     """
-    _, variant = choose("architecture", name, _variants())
-    return variant.summary
+    return variant(name).summary
+
+
+def variant(name):
+    """Give the row that an architecture has in its family's table.
+
+    Args:
+        name: One of `names()`.
+
+    Returns:
+        `classifier.Variant`.
+
+    Raises:
+        ValueError: If the name is unknown.
+
+    Example:
+
+    >>> variant("resnet50").paper
+    'He et al., 2016, https://arxiv.org/abs/1512.03385'
+    """
+    _, row = choose("architecture", name, _variants())
+    return row
 
 
 def _variants():
     """Map each name to its family's builder and its row in the family's table."""
-    found = {}
+    found: dict[str, Any] = {}
     for family in FAMILIES:
         module = importlib.import_module(f".{family}", __package__)
         rows = module.VARIANTS.items()

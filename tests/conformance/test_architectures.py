@@ -1,48 +1,113 @@
-"""What is asked of architectures, beside what every layer is asked."""
+"""What is asked of every architecture: all variants of the zoo, at small inputs.
+
+Most is asked of models without numbers: in a `keras.StatelessScope` variables have
+shapes and nothing is allocated. What concerns stems and heads is asked once of the
+variants that differ in their depth alone, and what costs seconds, to train, to save, to
+export, of the representatives, whose blocks the others repeat.
+"""
+
+import dataclasses
+import functools
+import re
 
 import keras
 import numpy as np
 import pytest
-from conformance.tables import ARCHITECTURES, every
+from conformance.architecture_sizes import DEFAULT, REPRESENTATIVES, SMALL
 
 from kerasmith import zoo
 
-ENDPOINTS = ("stem", "stage1", "features", "logits")
-every_name = pytest.mark.parametrize("name", list(ARCHITECTURES))
+# fields of a family's row that no stem and no head depends on
+INSIDE = ("summary", "accuracy", "paper", "depths")
 
 
-def test_every_architecture_is_in_the_table():
-    assert set(ARCHITECTURES) == set(zoo.names())
+def edges():
+    """Name the first of each group of variants that differ inside alone."""
+    found = {}
+    for name in zoo.names():
+        row = zoo.registry.variant(name)
+        fields = {field.name for field in dataclasses.fields(row)} - {*INSIDE}
+        outside = {field: getattr(row, field) for field in sorted(fields)}
+        found.setdefault((type(row).__module__, repr(outside)), name)
+    return list(found.values())
 
 
-@every(ARCHITECTURES)
-def test_it_is_a_functional_model_of_registered_layers(row):
-    model, image = row.build(), keras.Input((1,))
+every_name = pytest.mark.parametrize("name", zoo.names())
+every_edge = pytest.mark.parametrize("name", edges())
+every_representative = pytest.mark.parametrize("name", REPRESENTATIVES)
+every_stem = pytest.mark.parametrize("stem", ("paper", "small"))
+
+
+@keras.saving.register_keras_serializable("tests")
+class Drawn(keras.initializers.Initializer):
+    """He's initialisation from numbers drawn once: large kernels take no time."""
+
+    numbers = np.random.default_rng(7).normal(size=2**16).astype("float32")
+
+    def __call__(self, shape, dtype=None):
+        drawn = np.resize(self.numbers, shape) * np.sqrt(2 / np.prod(shape[:-1]))
+        return keras.ops.convert_to_tensor(drawn, dtype)
+
+
+def shape_of(name):
+    return SMALL.get(name, DEFAULT)
+
+
+def build(name, **options):
+    """Build a small one with numbers."""
+    return zoo.build(name, **{"classes": 5, "input_shape": shape_of(name), **options})
+
+
+def symbolic(name, **options):
+    """Build a small one without numbers."""
+    with keras.StatelessScope(initialize_variables=False):
+        return build(name, **options)
+
+
+@functools.cache
+def kept(name):
+    return symbolic(name)
+
+
+def test_every_small_input_belongs_to_an_architecture():
+    assert {*SMALL, *REPRESENTATIVES} <= set(zoo.names())
+
+
+@every_name
+def test_it_is_a_functional_model_of_registered_layers(name):
+    model, image = kept(name), keras.Input((1,))
     assert type(model) is type(keras.Model(image, image))
+    assert model.name == name
     for layer in model.layers:
         package = keras.saving.get_registered_name(type(layer)).partition(">")[0]
         assert package == "kerasmith" or type(layer).__module__.startswith("keras.")
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS)
-@every(ARCHITECTURES)
-def test_it_can_be_cut_at_its_endpoints(row, endpoint):
-    model = row.build()
-    cut = keras.Model(model.input, model.get_layer(endpoint).output)
-    outputs = keras.ops.convert_to_numpy(cut(row.inputs(), training=False))
-    assert np.all(np.isfinite(outputs))
-    assert len(outputs) == len(row.inputs())
+@every_name
+def test_its_layers_have_names_of_ours(name):
+    """Weights are matched by name, and Keras counts its own names up."""
+    for layer in kept(name).layers:
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(layer).__name__).lower()
+        assert not re.fullmatch(rf"{words}(_\d+)?", layer.name)
 
 
 @every_name
-def test_it_is_named_like_its_variant(name):
-    assert ARCHITECTURES[name].build().name == name
+def test_it_has_its_endpoints(name):
+    model = kept(name)
+    shapes = {
+        endpoint: model.get_layer(endpoint).output.shape
+        for endpoint in ("stem", "stage1", "features", "logits")
+    }
+    assert len(shapes["stem"]) == len(shapes["stage1"]) == 4
+    assert len(shapes["features"]) == 2
+    assert shapes["logits"] == model.output_shape == (None, 5)
 
 
 @every_name
-def test_it_has_a_line_of_summary(name):
-    summary = zoo.summary(name)
-    assert summary and "\n" not in summary
+def test_it_has_a_line_of_summary_and_a_paper(name):
+    variant = zoo.registry.variant(name)
+    assert variant.summary and "\n" not in variant.summary
+    assert re.search(r"[A-Z].*, (19|20)\d\d, https?://", variant.paper)
 
 
 @every_name
@@ -51,6 +116,80 @@ def test_an_unknown_option_names_the_nearest(name):
         zoo.build(name, activatoin="relu")
 
 
+@every_edge
+def test_without_its_top_it_ends_in_features(name):
+    model = symbolic(name, top=False)
+    assert model.output is model.get_layer("features").output
+    assert len(model.output_shape) == 2
+
+
+@every_edge
+def test_height_and_width_may_be_open_without_a_top(name):
+    channels = shape_of(name)[-1]
+    model = symbolic(name, top=False, input_shape=(None, None, channels))
+    assert None not in model.output_shape[1:]
+
+
+@every_edge
+def test_height_and_width_may_be_open_where_no_dense_layer_depends_on_them(name):
+    options = {"input_shape": (None, None, shape_of(name)[-1])}
+    try:
+        assert symbolic(name, **options).output_shape == (None, 5)
+    except ValueError as refused:
+        assert "needs to know height and width" in str(refused)
+
+
+@every_stem
+@every_edge
+def test_an_image_too_small_is_told_the_smallest(name, stem):
+    try:
+        symbolic(name, stem=stem, input_shape=(1, 1, 3))
+    except ValueError as refused:
+        found = re.search(r"at least (\d+) x (\d+)", str(refused))
+        assert found, refused
+        smallest = int(found[1])
+        model = symbolic(name, stem=stem, input_shape=(smallest, smallest, 3))
+        assert model.output_shape == (None, 5)
+        with pytest.raises(ValueError, match=f"at least {smallest} x {smallest}"):
+            symbolic(name, stem=stem, input_shape=(smallest + 9, smallest - 1, 3))
+
+
+@every_edge
+def test_a_small_stem_keeps_more_positions(name):
+    shape = (32, 32, 3)
+    small = symbolic(name, stem="small", input_shape=shape)
+    positions = last_maps(small)
+    # an image as small as the paper's may end in a single one
+    assert positions >= 4 or zoo.registry.variant(name).input_shape == (32, 32, 1)
+    try:
+        assert last_maps(symbolic(name, input_shape=shape)) <= positions
+    except ValueError as refused:
+        assert "at least" in str(refused)
+
+
+def last_maps(model):
+    """Give the number of positions of the last maps."""
+    return [
+        np.prod(layer.output.shape[1:3])
+        for layer in model.layers
+        if len(layer.output.shape) == 4
+    ][-1]
+
+
 @every_name
-def test_it_has_a_logit_for_each_class(name):
-    assert zoo.build(name, classes=5).output_shape == (None, 5)
+def test_it_answers_with_finite_numbers(name):
+    """In training: without statistics a thousand layers would overflow."""
+    if keras.backend.backend() != "tensorflow" and name not in REPRESENTATIVES:
+        pytest.skip("the blocks of a representative, more or wider ones")
+    model = build(name, kernel_initializer=Drawn())
+    model = keras.Model(model.input, [model.get_layer("stage1").output, model.output])
+    for outputs in model(images_for(name), training=True):
+        outputs = keras.ops.convert_to_numpy(outputs)
+        assert len(outputs) == 3
+        assert np.all(np.isfinite(outputs))
+        assert outputs.std() > 0
+
+
+def images_for(name, batch=3):
+    size = (batch, *shape_of(name))
+    return np.random.default_rng(0).normal(size=size).astype("float32")
