@@ -2,31 +2,15 @@
 
 import dataclasses
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
+from conformance.fresh import run, save_arrays
 from conformance.tables import LOSSES, ROWS
 from conformance.together import inputs_of, join, numbers
 
-HERE = pathlib.Path(__file__).parent
 every_name = pytest.mark.parametrize("name", list(ROWS))
-
-
-def run(script, folder, **environment):
-    """Run a script of this folder in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, HERE / script, folder],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +32,6 @@ def model():
 @pytest.fixture(scope="module")
 def expected(model):
     return numbers(model(inputs_of(ROWS), training=False))
-
-
-def save_arrays(path, arrays):
-    np.savez(path, allow_pickle=False, **arrays)
 
 
 def save_losses(folder):
