@@ -107,16 +107,19 @@ def test_samples_do_not_depend_on_each_other(models, expected, name):
     np.testing.assert_allclose(numbers(single)[0], expected[name][1], 1e-3, 1e-4)
 
 
-@pytest.mark.parametrize("policy", ("mixed_bfloat16", "mixed_float16"))
+@pytest.mark.parametrize(
+    "policy, bound", (("mixed_bfloat16", 0.5), ("mixed_float16", 0.1))
+)
 @every_representative
-def test_half_the_bits_give_logits_in_float32(models, expected, name, policy):
+def test_half_the_bits_give_logits_in_float32(models, expected, name, policy, bound):
+    """Blocks with drawn weights double a difference, and sixteen follow each other."""
     keras.config.set_dtype_policy(policy)
     model = build(name, kernel_initializer=Drawn())
     model.set_weights(models[name].get_weights())
     found = model(images_for(name), training=False)
     assert keras.backend.standardize_dtype(found.dtype) == "float32"
     size = np.abs(expected[name]).mean()
-    assert np.abs(numbers(found) - expected[name]).mean() < 0.25 * size
+    assert np.abs(numbers(found) - expected[name]).mean() < bound * size
 
 
 @every_representative
