@@ -78,7 +78,7 @@ def lenet5_epoch():
         common = {"epochs": EPOCHS, "batch_size": recipe.batch_size, "verbose": 0}
         return lambda: model.fit(*train, validation_data=dev, **common)
 
-    steps = recipe.steps_per_execution
+    steps = ours.steps_per_execution
     what = f"{EPOCHS} epochs of LeNet-5 on digits by our run"
     return [
         Pair(

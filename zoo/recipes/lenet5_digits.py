@@ -56,5 +56,4 @@ RECIPE = Recipe(
     callbacks=diagnose,
     epochs=60,
     batch_size=32,
-    steps_per_execution=19,
 )

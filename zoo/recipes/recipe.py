@@ -45,7 +45,8 @@ class Promise:
 
     Args:
         test_accuracy: Share of the test images that are right, in [0, 1].
-        minutes: Minutes of training on two processor cores.
+        minutes: Minutes of training on two processor cores, `None` where nobody has
+            measured them yet.
         measured: The measurement behind it, or why there is none yet.
 
     Example:
@@ -55,7 +56,7 @@ class Promise:
     """
 
     test_accuracy: float
-    minutes: float
+    minutes: float | None
     measured: str
 
 
@@ -80,6 +81,7 @@ class Recipe:
         augment: Makes the list of Keras layers that change the training images.
         loss: Identifier of a loss on logits and integer labels.
         optimizer: Name of a Keras optimizer.
+        optimizer_options: Its arguments beside the learning rate.
         learning_rate: The highest rate.
         schedule: How it falls to the last step: a name that
             `kerasmith.callbacks.rates.decay` knows, such as `"cosine"`.
@@ -91,7 +93,8 @@ class Recipe:
             `None` stops only where it is not finite.
         epochs: Number of epochs.
         batch_size: Images in a batch.
-        steps_per_execution: Batches in one call of the compiled step.
+        steps_per_execution: Batches in one call of the compiled step; `None` takes
+            several where the model is small.
         precision: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`.
         seed: Seed of everything random.
 
@@ -117,6 +120,7 @@ class Recipe:
     augment: Callable[[], list[keras.Layer]] | None = None
     loss: Any = dataclasses.field(default_factory=lambda: dict(CROSS_ENTROPY))
     optimizer: str = "adam"
+    optimizer_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     learning_rate: float = 1e-3
     schedule: str = "constant"
     warmup: int | float = 0
@@ -125,15 +129,16 @@ class Recipe:
     patience: int | None = None
     epochs: int = 10
     batch_size: int = 32
-    steps_per_execution: int = 1
+    steps_per_execution: int | None = None
     precision: str = "float32"
     seed: int = 0
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size", "steps_per_execution"):
-            _require(
-                self, name, lambda value: type(value) is int and value > 0, "1, 2, ..."
-            )
+        for name in ("epochs", "batch_size"):
+            _require(self, name, _is_count, "1, 2, ...")
+        for name, none in (("patience", "none"), ("steps_per_execution", "a choice")):
+            expected = f"1, 2, ... or null for {none}"
+            _require(self, name, lambda v: v is None or _is_count(v), expected)
         _require(
             self, "seed", lambda value: type(value) is int and value >= 0, "0, 1, ..."
         )
@@ -141,17 +146,12 @@ class Recipe:
             _require(self, name, lambda v: _is_number(v) and v > 0, "a number above 0")
         _require(self, "offset", _is_number, "a number")
         _require(self, "warmup", _is_warmup, "steps, or a share of them below 1")
-        _require(
-            self,
-            "patience",
-            lambda value: value is None or type(value) is int and value > 0,
-            "1, 2, ... or null for none",
-        )
         choose("schedule", self.schedule, SCHEDULES)
         choose("metric to monitor", self.monitor, MONITORS)
         choose("precision", self.precision, PRECISIONS)
         choose("optimizer", self.optimizer, optimizers())
         keras.losses.get(self.loss)
+        _check_options("optimizer_options", self.optimizer_options)
 
 
 # the fields that text and files may change; the others go with the name
@@ -196,7 +196,7 @@ def with_settings(recipe, settings):
         elif name == "input_shape":
             fields[name] = _shape(value)
         elif name == "options":
-            options |= _check_options(value)
+            options |= _check_options(name, value)
         elif name in SETTINGS:
             fields[name] = value
         else:
@@ -324,10 +324,10 @@ def _shape(value):
     return shape
 
 
-def _check_options(value):
+def _check_options(name, value):
     if not isinstance(value, Mapping):
         raise ValueError(
-            f"options needs a JSON object of parts and values, received {value!r}."
+            f"{name} needs a JSON object of names and values, received {value!r}."
         )
     return value
 
@@ -338,6 +338,10 @@ def _check_augment(value):
             f"augment belongs to the recipe and can only be switched off with "
             f"augment=none, received {value!r}."
         )
+
+
+def _is_count(value):
+    return type(value) is int and value > 0
 
 
 def _is_number(value):

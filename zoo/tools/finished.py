@@ -144,7 +144,10 @@ def tell(run):
         f"test accuracy {results['test_accuracy']:.2%} after "
         f"{results['seconds']:.0f} s of training".replace("%", " %")
     ]
-    if promise["applies"]:
+    if promise["applies"] and promise["minutes"] is None:
+        aim = f"{promise['test_accuracy']:.2%}".replace("%", " %")
+        lines.append(f"aim: {aim}, {promise['measured']}")
+    elif promise["applies"]:
         kept = (
             results["test_accuracy"] >= promise["test_accuracy"]
             and results["seconds"] <= 60 * promise["minutes"]

@@ -15,9 +15,13 @@ from ...callbacks import (
 )
 from ...callbacks.files import replacing
 from .. import registry
+from .card import card
 
 # steps; a state is saved at least as often
 LONG_EPOCH = 500
+# multiply-accumulates at inference beside which a call of the compiled step costs
+# little: some tens of milliseconds of training
+SMALL_WORK = 1e9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,9 +76,14 @@ def build_model(recipe, data):
         )
     finally:
         keras.config.set_dtype_policy(policy)
-    rate = {"learning_rate": recipe.learning_rate}
-    optimizer = keras.optimizers.get({"class_name": recipe.optimizer, "config": rate})
-    steps = 1 if keras.config.backend() == "torch" else recipe.steps_per_execution
+    config = {**recipe.optimizer_options, "learning_rate": recipe.learning_rate}
+    optimizer = keras.optimizers.get({"class_name": recipe.optimizer, "config": config})
+    steps = recipe.steps_per_execution
+    if keras.config.backend() == "torch":
+        steps = 1
+    elif steps is None:
+        one = card(model, recipe.input_shape).multiply_accumulates
+        steps = steps_per_execution(one * recipe.batch_size, data.steps)
     model.compile(
         optimizer,
         keras.losses.get(recipe.loss),
@@ -82,6 +91,28 @@ def build_model(recipe, data):
         steps_per_execution=steps,
     )
     return model
+
+
+def steps_per_execution(multiply_accumulates, steps):
+    """Tell how many steps one call of the compiled step shall make.
+
+    Each call costs milliseconds, whatever it computes: as much as a small model. The
+    rule counts and does not time, so that a run repeats itself and can be resumed.
+
+    Args:
+        multiply_accumulates: Multiply-accumulates of a batch at inference.
+        steps: Steps of an epoch.
+
+    Returns:
+        A divisor of `steps`, at most 32; 1 for a model that is not small.
+
+    Example:
+
+    >>> steps_per_execution(32 * 328_096, 38), steps_per_execution(16 * 1.8e9, 38)
+    (19, 1)
+    """
+    most = min(32, int(SMALL_WORK / max(multiply_accumulates, 1)))
+    return max(n for n in range(1, max(1, most) + 1) if steps % n == 0)
 
 
 def fit(recipe, model, data, folder, verbose: str | int = "auto"):
