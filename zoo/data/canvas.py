@@ -1,7 +1,6 @@
 """The digits canvas: scenes of several digits to segment, to detect and to read."""
 
 import dataclasses
-import numbers
 import operator
 
 import numpy as np
@@ -53,16 +52,10 @@ class Canvas:
         number += self.count if number < 0 else 0
         if not 0 <= number < self.count:
             raise IndexError(f"there are {self.count} scenes, received index {index}.")
-        return make_scene(
-            self.split,
-            number,
-            self.seed,
-            self.size,
-            self.digits,
-            self.digit_size,
-            self.overlap,
-            self.noise,
-        )
+        return make_scene(self, number)
+
+    def __iter__(self):
+        return map(self.__getitem__, range(self.count))
 
     def arrays(self):
         """Make all scenes and stack what they are made of.
@@ -253,8 +246,10 @@ def _integer(name, value, least, most=None):
 
 
 def _number(name, value, most):
-    if not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} needs a number, received {value!r}.")
-    if not 0 <= value <= most:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} needs a number, received {value!r}.") from None
+    if not 0 <= number <= most:
         raise ValueError(f"{name} needs a number from 0 to {most}, received {value!r}.")
-    return float(value)
+    return number

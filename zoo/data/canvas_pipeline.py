@@ -51,12 +51,16 @@ def batches(canvas, batch_size, what, shuffle):
         rows = tf.range(canvas.count)
 
     def look_up(rows, _):
-        images, targets = tf.nest.map_structure(lambda all: tf.gather(all, rows), held)
+        images, targets = tf.nest.map_structure(
+            lambda part: tf.gather(part, rows), held
+        )
         if what == "masks":
             targets = tf.cast(targets, tf.int32)
         return tf.cast(images, tf.float32) / 255, targets
 
-    part = pipeline.Split(canvas.count, lambda seed=None: None)
+    part = pipeline.Split(
+        canvas.count, lambda: tf.data.Dataset.from_tensor_slices(rows)
+    )
     if shuffle:
         seed, counter = order.root_seed(canvas.seed), order.epoch_counter()
         numbers = pipeline.in_epochs(

@@ -4,7 +4,9 @@ import numpy as np
 
 from ...callbacks import drawing
 
-COLOURS = ("#ffffff", *(f"C{number}" for number in range(10)))
+# of the digits 0 to 9: those of matplotlib, but nothing grey
+COLOURS = [*(f"C{number}" for number in range(10))]
+COLOURS[7] = "#000075"
 
 
 def draw(scene, path=None):
@@ -24,40 +26,45 @@ def draw(scene, path=None):
     >>> [axes.get_title() for axes in draw(scene).axes][:2]
     ['image', 'boxes and classes']
     """
-    from matplotlib.colors import ListedColormap, to_rgb
-    from matplotlib.patches import Rectangle
+    from matplotlib.colors import ListedColormap
 
     height, width = scene.mask.shape
-    panel = 3 * np.sqrt(width / height)
-    size = (3 * panel, 3 * panel * height / width / 3 * 1.0 + 0.7)
-    with drawing.figure(size, path) as figure:
-        image, boxes, masks = figure.subplots(1, 3)
+    across = width <= 2 * height  # wide scenes stand below each other
+    panel = 3 if across else 6
+    size = np.array([panel, panel * height / width + 0.3])
+    with drawing.figure(
+        size * ((3, 1) if across else (1, 3)) + (0, 0.2), path
+    ) as figure:
+        image, boxes, mask = figure.subplots(*((1, 3) if across else (3, 1)))
         for axes in (image, boxes):
             axes.imshow(scene.image[..., 0], cmap="gray", vmin=0, vmax=255)
-        for (left, top, right, bottom), digit in zip(
-            scene.boxes, scene.classes, strict=True
-        ):
-            colour = f"C{digit}"
-            edges = {"fill": False, "edgecolor": colour, "linewidth": 1.5}
-            # the middle of a pixel has a whole number, its edges have halves
-            corner = left - 0.5, top - 0.5
-            boxes.add_patch(Rectangle(corner, right - left, bottom - top, **edges))
-            boxes.annotate(
-                str(digit),
-                corner,
-                (1, 1),
-                textcoords="offset points",
-                color="white",
-                size=8,
-                bbox={"facecolor": colour, "linewidth": 0, "pad": 1},
-            )
-        masks.imshow(
-            scene.mask, ListedColormap(list(map(to_rgb, COLOURS))), vmin=0, vmax=10
-        )
-        for axes, title in zip(
-            (image, boxes, masks), ("image", "boxes and classes", "mask"), strict=True
-        ):
+        for box, digit in zip(scene.boxes, scene.classes, strict=True):
+            _box(boxes, box, str(digit), COLOURS[digit])
+        colours = ListedColormap(["white", *COLOURS])
+        mask.imshow(scene.mask, colours, vmin=0, vmax=10, interpolation="nearest")
+        titles = {image: "image", boxes: "boxes and classes", mask: "mask"}
+        for axes, title in titles.items():
             axes.set(title=title, xticks=[], yticks=[])
-            axes.spines[:].set_visible(axes is masks)
-        masks.set_xlabel("text: " + " / ".join(scene.text.split("\n")))
+            axes.spines[:].set_visible(axes is mask)
+        lines = scene.text.replace("\n", " / ")
+        figure.supxlabel(f"text: {lines}", size=10, color=drawing.INK)
     return figure
+
+
+def _box(axes, box, name, colour):
+    from matplotlib.patches import Rectangle
+
+    # the middle of a pixel has a whole number, its edges have halves
+    left, top, right, bottom = (float(edge) - 0.5 for edge in box)
+    edges = {"fill": False, "edgecolor": colour, "linewidth": 1.5}
+    axes.add_patch(Rectangle((left, top), right - left, bottom - top, **edges))
+    plate = {"facecolor": colour, "linewidth": 0, "pad": 1}
+    axes.annotate(
+        name,
+        (left, top),
+        (1, 1),
+        textcoords="offset points",
+        color="white",
+        size=8,
+        bbox=plate,
+    )

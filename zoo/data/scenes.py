@@ -78,40 +78,35 @@ class Scene:
         return draw(self, path)
 
 
-def make_scene(split, index, seed, size, digits, digit_size, overlap, noise):
-    """Make one scene; the arguments are those of `digits_canvas`, all spelled out.
+def make_scene(canvas, index):
+    """Make one scene of a canvas.
 
     Args:
-        split: Whose digits.
-        index: Number of the scene.
-        seed: Integer from 0.
-        size: Height and width in pixels.
-        digits: Least and greatest number of digits.
-        digit_size: Least and greatest side of a digit.
-        overlap: Share of a box that another may cover.
-        noise: Standard deviation of the grain.
+        canvas: `Canvas`.
+        index: Number of the scene, from 0.
 
     Returns:
         `Scene`.
 
     Example:
 
-    >>> make_scene("dev", 0, 0, (40, 70), (3, 3), (12, 16), 0.0, 8.0).image.shape
+    >>> from kerasmith.zoo import data
+    >>> make_scene(data.digits_canvas("dev", 1, size=(40, 70)), 0).image.shape
     (40, 70, 1)
     """
-    draws = _Draws(seed, SPLITS.index(split), index)
+    draws = _Draws(canvas.seed, SPLITS.index(canvas.split), index)
     mean = draws.integer(CONTRAST - SLOPE, 255 - CONTRAST + SLOPE)
-    image = _background(draws, mean, size)
-    placed = _Placed(size, overlap)
-    for _ in range(draws.integer(*digits)):
-        source, label = _pick(draws, split)
-        patch = _ink(source, draws.integer(*digit_size))
+    image = _background(draws, mean, canvas.size)
+    placed = _Placed(canvas.size, canvas.overlap)
+    for _ in range(draws.integer(*canvas.digits)):
+        source, label = _pick(draws, canvas.split)
+        patch = _ink(source, draws.integer(*canvas.digit_size))
         level = _level(draws, mean)
         region = placed.find(draws, patch)
         if region is not None:
             placed.add(region, patch, source, label)
             image[region] += (level - image[region]) * (patch / 255)
-    image += draws.grain(size) * (noise / GRAIN)
+    image += draws.grain(canvas.size) * (canvas.noise / GRAIN)
     image = np.clip(np.floor(image + 0.5), 0, 255).astype("uint8")
     return placed.scene(image[..., None])
 
