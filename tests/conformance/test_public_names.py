@@ -63,7 +63,7 @@ ASKED_ELSEWHERE = {
     "kerasmith.zoo.data.names": "tests/test_command_line.py: by `list`",
     "kerasmith.zoo.data.preprocessing": "tests/test_data_loading.py",
     "kerasmith.zoo.data.read_image": "tests/test_data_folder.py",
-    "kerasmith.zoo.data.reading_lines": "tests/test_data_canvas.py",
+    "kerasmith.zoo.data.reading_lines": "tests/test_data_reading.py",
     "kerasmith.zoo.recipes.Promise": "tests/test_recipes.py: every recipe has one",
     "kerasmith.zoo.recipes.Recipe": "tests/test_recipes.py: every recipe is one",
     "kerasmith.zoo.recipes.from_config": "tests/test_recipes.py: by `get`",

@@ -22,7 +22,7 @@ class Canvas:
         count: Number of scenes.
         size: Height and width in pixels.
         digits: Least and greatest number of digits of a scene.
-        digit_size: Least and greatest side of the square that a digit fills.
+        digit_size: Least and greatest side of the square that a digit is drawn into.
         overlap: Share of the smaller of two boxes that the other may cover.
         noise: Standard deviation of the grain in grey levels.
         seed: Integer that everything random follows from.
@@ -147,12 +147,11 @@ def digits_canvas(
 
     Each scene shows digits of one split at random places, sizes and grey levels,
     darker or lighter than the background, which runs smoothly about a mean and has
-    grain. Each class is as likely as any other, and so is each digit within its class.
-    No digit of another split is ever shown: what a model sees of `"test"` was written
-    in no scene of `"train"`.
+    grain. Classes are drawn evenly, and so are the digits of a class. No digit of
+    another split is ever shown.
 
-    A digit's place is drawn anew while its box would overlap another one's too much,
-    or hide more than half of its ink, 50 times at most; a digit that finds none is
+    A digit is put where its box overlaps no other box too much and half of the ink of
+    every other digit stays to be seen; one that finds no such place in 50 attempts is
     left out. So a crowded scene can have fewer digits than were asked for.
 
     Args:
@@ -161,11 +160,11 @@ def digits_canvas(
         size: Height and width of the scenes in pixels, or one number for both.
         digits: Least and greatest number of digits of a scene, 0 to 255, or one
             number for both.
-        digit_size: Least and greatest side, in pixels, of the square that a digit
-            fills from top to bottom, or one number for both; 8 at least. By default
-            from an eighth to three eighths of the shorter side of the scene, and not
-            below 12. For one line of text, make the scene hardly higher than the
-            digits, such as `size=(32, 128), digit_size=(24, 28)`.
+        digit_size: Least and greatest side, in pixels, of the square that a digit is
+            drawn into, or one number for both; 8 at least. Boxes are about nine
+            tenths as high. By default from an eighth to three eighths of the shorter
+            side of the scene, and not below 12. For one line of text, make the scene
+            hardly higher than the digits: `size=(32, 128), digit_size=(24, 28)`.
         overlap: Greatest share of the smaller of two boxes that the other may cover,
             from 0 to 1.
         noise: Standard deviation of the grain, in grey levels of 255.

@@ -1,6 +1,4 @@
-"""The picture of a scene: what is on it, where, and what a model is to say."""
-
-import numpy as np
+"""The picture of a scene: what is on it, where, and how it is read."""
 
 from ...callbacks import drawing
 
@@ -29,13 +27,13 @@ def draw(scene, path=None):
     from matplotlib.colors import ListedColormap
 
     height, width = scene.mask.shape
-    across = width <= 2 * height  # wide scenes stand below each other
-    panel = 3 if across else 6
-    size = np.array([panel, panel * height / width + 0.3])
-    with drawing.figure(
-        size * ((3, 1) if across else (1, 3)) + (0, 0.2), path
-    ) as figure:
-        image, boxes, mask = figure.subplots(*((1, 3) if across else (3, 1)))
+    if width > 2 * height:  # below each other
+        rows, panel = 3, 6
+    else:
+        rows, panel = 1, min(3, max(1.5, 4 * width / height))
+    size = panel * 3 / rows, (panel * height / width + 0.3) * rows + 0.2
+    with drawing.figure(size, path) as figure:
+        image, boxes, mask = figure.subplots(rows, 3 // rows)
         for axes in (image, boxes):
             axes.imshow(scene.image[..., 0], cmap="gray", vmin=0, vmax=255)
         for box, digit in zip(scene.boxes, scene.classes, strict=True):

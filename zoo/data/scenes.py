@@ -8,6 +8,7 @@ holds exactly, so that their order does not matter.
 
 import dataclasses
 import functools
+import math
 
 import numpy as np
 
@@ -23,7 +24,7 @@ FAINT, FULL = 32, 160  # of 255: what the upscaled bitmap's values become no, fu
 INK = 128  # of 255: from here on a pixel belongs to a digit
 TRIES = 50  # places tried for a digit
 UNIT = 1024  # interpolation weights are whole numbers of this part
-GRAIN = (4 * (256**2 - 1) / 12) ** 0.5  # standard deviation of the sum of four bytes
+GRAIN = math.sqrt(4 * (256**2 - 1) / 12)  # standard deviation of the sum of four bytes
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
