@@ -5,19 +5,26 @@
 ['digits', 'tfds:NAME', 'folder:PATH']
 """
 
+from .canvas import Canvas, digits_canvas
 from .checks import check
 from .dataset import Data
 from .description import Description
 from .images import read_image
 from .loading import load, names
 from .preprocessing import preprocessing
+from .reading import reading_lines
+from .scenes import Scene
 
 __all__ = [
+    "Canvas",
     "Data",
     "Description",
+    "Scene",
     "check",
+    "digits_canvas",
     "load",
     "names",
     "preprocessing",
     "read_image",
+    "reading_lines",
 ]

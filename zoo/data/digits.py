@@ -4,12 +4,9 @@ tensorflow-datasets.
 Import this module only where the set is wanted: it imports tensorflow-datasets.
 """
 
-import hashlib
-
-import numpy as np
 import tensorflow_datasets as tfds
 
-HELD_OUT = 30  # images of each class, for validation and again for testing
+from .digit_splits import digit_splits
 
 
 class Digits(tfds.core.GeneratorBasedBuilder):
@@ -57,30 +54,14 @@ class Digits(tfds.core.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager):
-        images, labels = _images_and_labels()
-        parts = {"train": [], "validation": [], "test": []}
-        for digit in range(10):
-            members = sorted(
-                np.flatnonzero(labels == digit),
-                key=lambda index: hashlib.sha256(images[index].tobytes()).digest(),
-            )
-            parts["test"] += members[:HELD_OUT]
-            parts["validation"] += members[HELD_OUT : 2 * HELD_OUT]
-            parts["train"] += members[2 * HELD_OUT :]
+        images, labels, members = digit_splits()
         return {
-            name: self._generate_examples(images[members], labels[members])
-            for name, members in parts.items()
+            "validation" if split == "dev" else split: self._generate_examples(
+                images[numbers], labels[numbers]
+            )
+            for split, numbers in members.items()
         }
 
     def _generate_examples(self, images, labels):
         for index, (image, label) in enumerate(zip(images, labels, strict=True)):
             yield index, {"image": image, "label": int(label)}
-
-
-def _images_and_labels():
-    from sklearn.datasets import load_digits
-
-    images, labels = load_digits(return_X_y=True)
-    # 0..16 to 0..255
-    images = np.round(np.asarray(images) * (255 / 16)).astype("uint8")
-    return images.reshape(-1, 8, 8, 1), np.asarray(labels)
