@@ -4,7 +4,7 @@ import sys
 
 
 def add_arguments(parser):
-    """Declare the arguments of this command: none.
+    """Declare the arguments of this command.
 
     Args:
         parser: `argparse.ArgumentParser`.
@@ -14,6 +14,11 @@ def add_arguments(parser):
     >>> import argparse
     >>> add_arguments(argparse.ArgumentParser())
     """
+    parser.add_argument(
+        "--page",
+        metavar="FILE",
+        help="write a page on all architectures instead, in Markdown",
+    )
 
 
 def run(arguments):
@@ -27,13 +32,20 @@ def run(arguments):
 
     Example:
 
-    >>> run(None)  # doctest: +ELLIPSIS
+    >>> import argparse
+    >>> run(argparse.Namespace(page=None))  # doctest: +ELLIPSIS
     architectures
       lenet5 ...
     0
     """
     from kerasmith import zoo
 
+    if arguments.page:
+        from kerasmith.callbacks.files import write_text
+        from kerasmith.zoo.tools.zoo_page import zoo_page
+
+        sys.stdout.write(f"{write_text(arguments.page, zoo_page())}\n")
+        return 0
     rooms = {
         "architectures": [(name, zoo.summary(name)) for name in zoo.names()],
         "recipes": [

@@ -76,18 +76,25 @@ DEPTHS = {
     152: (3, 8, 36, 3),
     200: (3, 24, 36, 3),
 }
-# error in % of one crop (of ten crops for 18 and 34; of 320 x 320 for v2)
-ERRORS = {18: "27.88", 34: "24.52", 50: "24.7 / 7.8", 101: "23.6 / 7.1"}
-ERRORS |= {152: "23.0 / 6.7"}
-ERRORS_V2 = {152: "21.1 / 5.5", 200: "20.7 / 5.3"}
+# of one crop, where nothing else is said
+ERRORS = {
+    18: "27.88 % error (ten crops)",
+    34: "24.52 % error (ten crops)",
+    50: "24.7 / 7.8 % error",
+    101: "23.6 / 7.1 % error",
+    152: "23.0 / 6.7 % error",
+}
+ERRORS_V2 = {
+    152: "21.1 / 5.5 % error (at 320 x 320)",
+    200: "20.7 / 5.3 % error (at 320 x 320)",
+}
 CIFAR = {20: "8.75", 32: "7.51", 44: "7.17", 56: "6.97", 110: "6.43"}
 
 
 def _imagenet(number, kind, errors=None, **options):
-    error = (errors or {}).get(number)
     return Variant(
         summary=f"ResNet-{number}{kind}",
-        accuracy=f"{error} % error" if error else "",
+        accuracy=(errors or {}).get(number, ""),
         depths=DEPTHS[number],
         bottleneck=number >= 50,
         **options,
@@ -96,7 +103,8 @@ def _imagenet(number, kind, errors=None, **options):
 
 def _pre_activation(number, kind="", errors=None, paper=IDENTITY, **options):
     kind = f", pre-activation{kind}"
-    options = {"paper": paper, "pre_activation": True, "stride_in": 2, **options}
+    options |= {"paper": paper, "pre_activation": True}
+    options["stride_in"] = 2 if number >= 50 else 1
     return _imagenet(number, kind, errors, **options)
 
 

@@ -25,7 +25,12 @@ __all__ = [
 ]
 
 # one recipe a file, which calls it RECIPE
-_NAMES = ("lenet5_digits",)
+_NAMES = (
+    "lenet5_digits",
+    "resnet20_digits",
+    "resnet20_cifar10",
+    "resnet50_imagenet",
+)
 
 
 def names():

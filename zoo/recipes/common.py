@@ -1,4 +1,4 @@
-"""What recipes on small images share: the digits offline, and how images are moved."""
+"""What recipes share: the digits offline, and how training images are moved."""
 
 import keras
 
@@ -39,6 +39,24 @@ def pad_crop_and_mirror():
         keras.layers.RandomTranslation(
             4 / 32, 4 / 32, fill_mode="constant", interpolation="nearest"
         ),
+        keras.layers.RandomFlip("horizontal"),
+    ]
+
+
+def zoom_and_mirror():
+    """Look at two thirds to all of a photograph, and mirror half of them.
+
+    Returns:
+        List of Keras layers.
+
+    Example:
+
+    >>> len(zoom_and_mirror())
+    3
+    """
+    return [
+        keras.layers.RandomZoom((-0.33, 0.0), (-0.33, 0.0)),
+        keras.layers.RandomTranslation(0.1, 0.1),
         keras.layers.RandomFlip("horizontal"),
     ]
 

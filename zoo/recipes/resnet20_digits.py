@@ -1,0 +1,15 @@
+"""ResNet-20 on the 1,797 handwritten digits that scikit-learn carries.
+
+kerasmith train resnet20_digits
+"""
+
+from .common import on_digits
+from .recipe import Promise
+
+RECIPE = on_digits(
+    "resnet20",
+    Promise(0.98, 3, "XX"),
+    optimizer="sgd",
+    optimizer_options={"momentum": 0.9},
+    learning_rate=0.05,
+)
