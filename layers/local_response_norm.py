@@ -38,9 +38,9 @@ class LocalResponseNormalization(keras.layers.Layer):
     Example:
 
     >>> layer = LocalResponseNormalization(3, alpha=1.0, beta=1.0, k=1.0)
-    >>> y = layer(np.array([[1.0, 2.0, 0.0, 3.0]], "float32"))
-    >>> np.round(ops.convert_to_numpy(y), 3).tolist()
-    [[0.167, 0.333, 0.0, 0.3]]
+    >>> y = layer(np.array([[1.0, 1.0, 0.0, 3.0]], "float32"))
+    >>> np.round(100 * ops.convert_to_numpy(y)).tolist()
+    [[33.0, 33.0, 0.0, 30.0]]
 
     Reference:
         Krizhevsky et al., 2012,

@@ -13,8 +13,7 @@ each side, of which the last is out of reach. That makes 227 x 227, and it is wh
 torchvision does.
 
 Deviations: all biases begin at zero, where the paper has ones in five layers; kernels
-begin as in He et al., 2015, not at a deviation of 0.01. Local response normalisation
-gives way to a norm that is asked for.
+begin as in He et al., 2015, not at a standard deviation of 0.01.
 """
 
 import dataclasses

@@ -159,7 +159,7 @@ def classify_densely(name, part, image, x, *, classes, top, weights):
     if not top:
         options = {"classes": classes, "top": False, "weights": weights}
         return classify(name, part, image, x, **options)
-    x = keras.layers.Flatten(name="flatten")(x)
+    x = keras.layers.Flatten(name="fc6_flatten")(x)
     # dropout is that of the units of a dense layer, not of the maps before the first
     bare = dataclasses.replace(part, dropout=None)
     x = part.activate(bare.dense(x, 4096, name="fc6"), "fc6_activation")

@@ -4,12 +4,12 @@ Each stage is a convolution and two of 1 x 1 behind it. The last of the network 
 map a class, and the logits are the means of these maps: there is no dense layer.
 
 Variants:
-- `nin_cifar10` is the paper's, with its maximum pooling throughout, where its authors'
-  published settings have a mean in the second place.
+- `nin_cifar10` is the paper's.
 - `nin_imagenet` is the network of Caffe's model zoo, which the paper does not show. Its
-  pooling leaves out windows that overhang, where Caffe's keeps them.
+  pooling leaves out windows that overhang, where Caffe's keeps them: 26, 12 and 5
+  positions a side in place of 27, 13 and 6.
 
-Deviation: kernels begin as in He et al., 2015, not at a deviation of 0.05 or 0.01.
+Deviation: kernels begin as in He et al., 2015, not at a fixed standard deviation.
 """
 
 import dataclasses
