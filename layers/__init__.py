@@ -13,6 +13,7 @@ from .drop_path import DropPath
 from .group_norm import GroupNormalization
 from .initializers import FanInUniform
 from .instance_norm import InstanceNormalization
+from .local_response_norm import LocalResponseNormalization
 from .locked_dropout import LockedDropout
 from .losses import MaximumAPosteriori
 from .lsuv import lsuv
@@ -46,6 +47,7 @@ __all__ = [
     "FanInUniform",
     "GroupNormalization",
     "InstanceNormalization",
+    "LocalResponseNormalization",
     "LockedDropout",
     "MaxNorm",
     "MaximumAPosteriori",

@@ -8,24 +8,30 @@
 import importlib
 from typing import TYPE_CHECKING
 
+from .alexnet import alexnet
 from .lenet import lenet
+from .nin import nin
 from .parts import Parts
 from .registry import build, names, summary
 from .resnet import resnet
+from .vgg import vgg
 
 __all__ = [
     "Parts",
+    "alexnet",
     "build",
     "card",
     "data",
     "export",
     "lenet",
     "names",
+    "nin",
     "recipes",
     "resnet",
     "summary",
     "tools",
     "train",
+    "vgg",
 ]
 
 if TYPE_CHECKING:

@@ -128,6 +128,46 @@ def classify(name, part, image, x, *, classes, top, weights):
     return finish(name, image, x, weights)
 
 
+def classify_densely(name, part, image, x, *, classes, top, weights):
+    """End in two dense layers of 4,096 units and logits, or average the last maps.
+
+    Args:
+        name: Name of the model.
+        part: Its `Parts`.
+        image: Its input.
+        x: The last maps, of shape `(batch, height, width, channels)`, of known size
+            where there are logits.
+        classes: Number of classes.
+        top: Whether there are logits; it ends in averages over positions otherwise.
+        weights: `None`, `"imagenet"`, or the path of a file.
+
+    Returns:
+        Functional `keras.Model`.
+
+    Raises:
+        ValueError: If the weights do not fit.
+        OSError: If they cannot be read, or downloaded.
+
+    Example:
+
+    >>> image = keras.Input((2, 1, 3))
+    >>> options = {"classes": 5, "top": True, "weights": None}
+    >>> model = classify_densely("tiny", Parts(), image, image, **options)
+    >>> model.get_layer("features").output.shape
+    (None, 4096)
+    """
+    if not top:
+        options = {"classes": classes, "top": False, "weights": weights}
+        return classify(name, part, image, x, **options)
+    x = keras.layers.Flatten(name="fc6_flatten")(x)
+    # dropout is that of the units of a dense layer, not of the maps before the first
+    bare = dataclasses.replace(part, dropout=None)
+    x = part.activate(bare.dense(x, 4096, name="fc6"), "fc6_activation")
+    x = part.activate(part.dense(x, 4096, name="fc7"), "features")
+    x = part.dense(x, classes, dtype="float32", name="logits")
+    return finish(name, image, x, weights)
+
+
 def finish(name, image, outputs, weights):
     """Make the model, and load its weights.
 

@@ -6,7 +6,7 @@ from typing import Any
 from .choices import choose
 
 # one family a file; the file's VARIANTS table names its architectures
-FAMILIES = ("lenet", "resnet")
+FAMILIES = ("lenet", "resnet", "alexnet", "vgg", "nin")
 
 
 def names():

@@ -4,6 +4,10 @@ import keras
 
 # odd and not square, of two channels, where nothing else is said
 SMALL = {
+    "alexnet": (67, 71, 2),
+    "alexnet_ungrouped": (67, 71, 2),
+    "alexnet_one_weird_trick": (63, 95, 2),
+    "nin_imagenet": (67, 101, 2),
     # statistics over a few positions magnify what half the bits leave out
     "resnet50_v2_slim": (65, 69, 2),
 }
@@ -13,6 +17,7 @@ DEFAULT = (33, 35, 2)
 REPRESENTATIVES = [
     "lenet5_modern",
     "resnet20",
+    "nin_cifar10",
 ]
 # deep ones: on JAX and PyTorch their compilation or their single steps take a minute,
 # and the operations are those of the others

@@ -49,4 +49,17 @@ LAYERS = {
         unknown=(1, 2),
         mask="passed",
     ),
+    "local_response_norm": Row(
+        # numbers that make a difference to inputs of about one
+        lambda: layers.LocalResponseNormalization(3, alpha=0.4, k=1.0),
+        (3, 5, 7, 4),
+        unknown=(1, 2),
+        mask="passed",
+    ),
+    "local_response_norm_first": Row(
+        lambda: layers.LocalResponseNormalization(alpha=0.4, beta=0.6, axis=1),
+        (3, 6, 5, 4),
+        unknown=(2,),
+        mask="passed",
+    ),
 }
