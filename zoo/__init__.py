@@ -8,7 +8,9 @@
 import importlib
 from typing import TYPE_CHECKING
 
+from .efficientnet import efficientnet
 from .lenet import lenet
+from .mobilenet import mobilenet
 from .parts import Parts
 from .registry import build, names, summary
 from .resnet import resnet
@@ -18,8 +20,10 @@ __all__ = [
     "build",
     "card",
     "data",
+    "efficientnet",
     "export",
     "lenet",
+    "mobilenet",
     "names",
     "recipes",
     "resnet",
