@@ -188,8 +188,9 @@ def efficientnet(
     Reference:
         Tan and Le, 2019, https://arxiv.org/abs/1905.11946
     """
-    name, chosen = "efficientnet", variant
-    if not isinstance(variant, Variant):
+    if isinstance(variant, Variant):
+        name, chosen = "efficientnet", variant
+    else:
         name, chosen = variant, choose("variant of efficientnet", variant, VARIANTS)
     part = chosen.parts.override("efficientnet", parts)
     image, x, classes = classifier.begin(
