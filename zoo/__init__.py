@@ -1,15 +1,17 @@
 """Ready things: architectures, data sets, recipes, and the tools around them.
 
 >>> from kerasmith import zoo
->>> zoo.names()[:4]
-['lenet5', 'lenet5_modern', 'resnet18', 'resnet34']
+>>> zoo.names()[:2]
+['lenet5', 'lenet5_modern']
 """
 
 import importlib
 from typing import TYPE_CHECKING
 
 from .alexnet import alexnet
+from .efficientnet import efficientnet
 from .lenet import lenet
+from .mobilenet import mobilenet
 from .nin import nin
 from .parts import Parts
 from .registry import build, names, summary
@@ -22,8 +24,10 @@ __all__ = [
     "build",
     "card",
     "data",
+    "efficientnet",
     "export",
     "lenet",
+    "mobilenet",
     "names",
     "nin",
     "recipes",

@@ -68,3 +68,22 @@ def max_pool(x, size, stride, *, name, padding="same"):
     """
     x, padding = pad(x, size, stride, padding, name)
     return keras.layers.MaxPooling2D(size, stride, padding=padding, name=name)(x)
+
+
+def whole_eights(filters):
+    """Round a number of filters to a multiple of 8, as networks of many widths do.
+
+    Args:
+        filters: Number of filters, not rounded yet.
+
+    Returns:
+        The nearest multiple of 8, at least 8; the next one where the nearest is more
+        than 10 % below the number.
+
+    Example:
+
+    >>> [whole_eights(filters) for filters in (3.0, 11.2, 33.6, 35.2)]
+    [8, 16, 32, 32]
+    """
+    rounded = max(8, int(filters + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * filters else rounded

@@ -6,7 +6,15 @@ from typing import Any
 from .choices import choose
 
 # one family a file; the file's VARIANTS table names its architectures
-FAMILIES = ("lenet", "resnet", "alexnet", "vgg", "nin")
+FAMILIES = (
+    "lenet",
+    "alexnet",
+    "vgg",
+    "nin",
+    "resnet",
+    "mobilenet",
+    "efficientnet",
+)
 
 
 def names():
@@ -17,8 +25,8 @@ def names():
 
     Example:
 
-    >>> names()[:3]
-    ['lenet5', 'lenet5_modern', 'resnet18']
+    >>> names()[:2]
+    ['lenet5', 'lenet5_modern']
     """
     return list(_variants())
 
