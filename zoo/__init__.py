@@ -8,6 +8,12 @@
 import importlib
 from typing import TYPE_CHECKING
 
+from .auxiliary import (
+    compile_with_auxiliary,
+    repeat_targets,
+    without_auxiliary,
+)
+from .inception import inception
 from .lenet import lenet
 from .parts import Parts
 from .registry import build, names, summary
@@ -17,15 +23,19 @@ __all__ = [
     "Parts",
     "build",
     "card",
+    "compile_with_auxiliary",
     "data",
     "export",
+    "inception",
     "lenet",
     "names",
     "recipes",
+    "repeat_targets",
     "resnet",
     "summary",
     "tools",
     "train",
+    "without_auxiliary",
 ]
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import importlib
 from .choices import choose
 
 # one family a file; the file's VARIANTS table names its architectures
-FAMILIES = ("lenet", "resnet")
+FAMILIES = ("lenet", "resnet", "inception")
 
 
 def names():
