@@ -9,7 +9,13 @@ import importlib
 from typing import TYPE_CHECKING
 
 from .alexnet import alexnet
+from .auxiliary import (
+    compile_with_auxiliary,
+    repeat_targets,
+    without_auxiliary,
+)
 from .efficientnet import efficientnet
+from .inception import inception
 from .lenet import lenet
 from .mobilenet import mobilenet
 from .nin import nin
@@ -23,19 +29,23 @@ __all__ = [
     "alexnet",
     "build",
     "card",
+    "compile_with_auxiliary",
     "data",
     "efficientnet",
     "export",
+    "inception",
     "lenet",
     "mobilenet",
     "names",
     "nin",
     "recipes",
+    "repeat_targets",
     "resnet",
     "summary",
     "tools",
     "train",
     "vgg",
+    "without_auxiliary",
 ]
 
 if TYPE_CHECKING:

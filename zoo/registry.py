@@ -11,6 +11,7 @@ FAMILIES = (
     "alexnet",
     "vgg",
     "nin",
+    "inception",
     "resnet",
     "mobilenet",
     "efficientnet",
