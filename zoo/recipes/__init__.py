@@ -27,9 +27,19 @@ __all__ = [
 # one recipe a file, which calls it RECIPE
 _NAMES = (
     "lenet5_digits",
+    "alexnet_one_weird_trick_digits",
+    "vgg11_bn_digits",
+    "nin_cifar10_digits",
+    "googlenet_bn_digits",
     "resnet20_digits",
+    "mobilenet_v2_035_digits",
+    "efficientnet_b0_digits",
     "resnet20_cifar10",
+    "nin_cifar10",
+    "mobilenet_v2_cifar10",
+    "vgg16_imagefolder",
     "resnet50_imagenet",
+    "efficientnet_b0_imagenet",
 )
 
 
@@ -41,8 +51,8 @@ def names():
 
     Example:
 
-    >>> names()
-    ['lenet5_digits']
+    >>> names()[0]
+    'lenet5_digits'
     """
     return list(_NAMES)
 

@@ -8,8 +8,9 @@ from .recipe import Promise
 
 RECIPE = on_digits(
     "resnet20",
-    Promise(0.98, 3, "XX"),
+    Promise(0.98, 3, "mean of XX"),
     optimizer="sgd",
     optimizer_options={"momentum": 0.9},
     learning_rate=0.05,
+    epochs=15,
 )

@@ -1,0 +1,15 @@
+"""AlexNet as "one weird trick" has it on the 1,797 handwritten digits that scikit-learn carries.
+
+kerasmith train alexnet_one_weird_trick_digits
+"""
+
+from .common import on_digits
+from .recipe import Promise
+
+RECIPE = on_digits(
+    "alexnet_one_weird_trick",
+    Promise(0.98, 3, "mean of XX"),
+    options={"stem": "small"},
+    learning_rate=3e-4,
+    epochs=15,
+)

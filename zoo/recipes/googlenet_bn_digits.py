@@ -1,0 +1,14 @@
+"""GoogLeNet with batch norm on the 1,797 handwritten digits that scikit-learn carries.
+
+kerasmith train googlenet_bn_digits
+"""
+
+from .common import on_digits
+from .recipe import Promise
+
+RECIPE = on_digits(
+    "googlenet_bn",
+    Promise(0.98, 3, "mean of XX"),
+    learning_rate=2e-3,
+    epochs=20,
+)

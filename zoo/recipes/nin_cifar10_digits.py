@@ -1,0 +1,15 @@
+"""Network in network on the 1,797 handwritten digits that scikit-learn carries.
+
+kerasmith train nin_cifar10_digits
+"""
+
+from .common import on_digits
+from .recipe import Promise
+
+RECIPE = on_digits(
+    "nin_cifar10",
+    Promise(0.98, 3, "mean of XX"),
+    options={"norm": "batch"},
+    learning_rate=2e-3,
+    epochs=12,
+)

@@ -1,0 +1,14 @@
+"""VGG-11 with batch norm on the 1,797 handwritten digits that scikit-learn carries.
+
+kerasmith train vgg11_bn_digits
+"""
+
+from .common import on_digits
+from .recipe import Promise
+
+RECIPE = on_digits(
+    "vgg11_bn",
+    Promise(0.98, 3, "mean of XX"),
+    learning_rate=3e-4,
+    epochs=12,
+)
