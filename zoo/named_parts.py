@@ -10,7 +10,7 @@ from .choices import choose
 # What text may name, with the values behind the colon: "group:8", "dropout:0.5".
 NAMED = {
     "norm": {
-        "batch": layers.BatchNormalization,
+        "batch": lambda momentum=0.99: layers.BatchNormalization(momentum=momentum),
         "group": lambda groups=32: layers.GroupNormalization(int(groups)),
         "instance": layers.InstanceNormalization,
         "layer": keras.layers.LayerNormalization,

@@ -8,6 +8,7 @@ SMALL = {
     "alexnet_ungrouped": (67, 71, 2),
     "alexnet_one_weird_trick": (63, 95, 2),
     "nin_imagenet": (67, 101, 2),
+    "inception_v3": (75, 79, 2),
     # statistics over a few positions magnify what half the bits leave out
     "resnet50_v2_slim": (65, 69, 2),
 }
@@ -18,8 +19,17 @@ REPRESENTATIVES = [
     "lenet5_modern",
     "resnet20",
     "nin_cifar10",
+    "googlenet_bn",
+    "mobilenet_v2_035",
 ]
 # deep ones: on JAX and PyTorch their compilation or their single steps take a minute,
 # and the operations are those of the others
 if keras.backend.backend() == "tensorflow":
-    REPRESENTATIVES += ["resnet50_v2_slim"]
+    REPRESENTATIVES += [
+        "alexnet",
+        "vgg11_bn",
+        "inception_v3",
+        "resnet50_v2_slim",
+        "mobilenet_v1_025",
+        "efficientnet_b0",
+    ]

@@ -1,4 +1,4 @@
-"""AlexNet as "one weird trick" has it on the 1,797 handwritten digits that scikit-learn carries.
+"""AlexNet of "one weird trick" on the handwritten digits of scikit-learn.
 
 kerasmith train alexnet_one_weird_trick_digits
 """

@@ -1,4 +1,4 @@
-"""GoogLeNet with batch norm on the 1,797 handwritten digits that scikit-learn carries.
+"""GoogLeNet with batch norm on the handwritten digits of scikit-learn.
 
 kerasmith train googlenet_bn_digits
 """

@@ -1,4 +1,4 @@
-"""LeNet-5 of 1998 on the 1,797 handwritten digits that scikit-learn carries.
+"""LeNet-5 of 1998 on the handwritten digits of scikit-learn.
 
     kerasmith train lenet5_digits
 

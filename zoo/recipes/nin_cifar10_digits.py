@@ -1,4 +1,4 @@
-"""Network in network on the 1,797 handwritten digits that scikit-learn carries.
+"""Network in network on the handwritten digits of scikit-learn.
 
 kerasmith train nin_cifar10_digits
 """
@@ -9,7 +9,7 @@ from .recipe import Promise
 RECIPE = on_digits(
     "nin_cifar10",
     Promise(0.98, 3, "mean of XX"),
-    options={"norm": "batch"},
+    options={"norm": "batch:0.9"},
     learning_rate=2e-3,
     epochs=12,
 )

@@ -1,4 +1,4 @@
-"""ResNet-20 on the 1,797 handwritten digits that scikit-learn carries.
+"""ResNet-20 on the handwritten digits of scikit-learn.
 
 kerasmith train resnet20_digits
 """

@@ -1,4 +1,4 @@
-"""VGG-11 with batch norm on the 1,797 handwritten digits that scikit-learn carries.
+"""VGG-11 with batch norm on the handwritten digits of scikit-learn.
 
 kerasmith train vgg11_bn_digits
 """
