@@ -72,8 +72,9 @@ def repeat_targets(model):
     >>> image = keras.Input((4,))
     >>> heads = {n: keras.layers.Dense(2, name=n)(image) for n in ("logits", "early")}
     >>> repeat = repeat_targets(keras.Model(image, heads))
-    >>> repeat("images", "classes")
-    ('images', {'early': 'classes', 'logits': 'classes'})
+    >>> inputs, targets = repeat("images", "classes")
+    >>> targets == {"logits": "classes", "early": "classes"}
+    True
     """
     names = _outputs(model)
 

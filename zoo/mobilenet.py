@@ -78,11 +78,11 @@ def _v1(width, accuracy):
     )
 
 
-def _v2(width, accuracy):
+def _v2(width, accuracy, source=""):
     return Variant(
         summary=f"MobileNet V2, width {width}",
         paper=V2,
-        accuracy=f"{accuracy} % accuracy",
+        accuracy=f"{accuracy} % accuracy{source}",
         parts=PARTS_V2,
         width=width,
         inverted=True,
@@ -95,11 +95,11 @@ VARIANTS = {
     "mobilenet_v1_050": _v1(0.5, "63.7"),
     "mobilenet_v1_025": _v1(0.25, "50.6"),
     "mobilenet_v2": _v2(1.0, "72.0"),
-    # the paper states 1.0 and 1.4; the others are those of its code
-    "mobilenet_v2_035": _v2(0.35, "60.3"),
-    "mobilenet_v2_050": _v2(0.5, "65.4"),
-    "mobilenet_v2_075": _v2(0.75, "69.8"),
-    "mobilenet_v2_130": _v2(1.3, "74.4"),
+    # the paper states 1.0 and 1.4
+    "mobilenet_v2_035": _v2(0.35, "60.3", " (TF-Slim)"),
+    "mobilenet_v2_050": _v2(0.5, "65.4", " (TF-Slim)"),
+    "mobilenet_v2_075": _v2(0.75, "69.8", " (TF-Slim)"),
+    "mobilenet_v2_130": _v2(1.3, "74.4", " (TF-Slim)"),
     "mobilenet_v2_140": _v2(1.4, "74.7"),
 }
 

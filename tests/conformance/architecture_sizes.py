@@ -28,7 +28,6 @@ if keras.backend.backend() == "tensorflow":
     REPRESENTATIVES += [
         "alexnet",
         "vgg11_bn",
-        "inception_v3",
         "resnet50_v2_slim",
         "mobilenet_v1_025",
         "efficientnet_b0",
