@@ -230,9 +230,8 @@ def export_ensemble(runs, path, *, crops=None, data=None):
     # a batch of the check holds every view of its images at once
     count = max(1, SAMPLES // count_views(crops))
     try:
-        samples = real_images(
-            datasets.load(data or first.data, input_shape=shape), count
-        )
+        loaded = datasets.load(data or first.data, input_shape=shape, hold=False)
+        samples = real_images(loaded, count)
     except OSError:
         samples = None
     written = export(join(members), path, labels=members[0].labels, samples=samples)
