@@ -107,7 +107,7 @@ def difference(ours, theirs, most=5):
     Example:
 
     >>> difference(("cat", "dog"), ("cat", "cow", "hen"))
-    "only the first has the labels dog; only the second has the labels cow, hen."
+    'only the first has the labels dog; only the second has the labels cow, hen.'
     >>> difference(("cat", "dog"), ("dog", "cat"))
     'the labels stand in another order, the first being cat and dog.'
     """
