@@ -74,15 +74,13 @@ def run(arguments):
     runs, how = arguments.folders, {"data": arguments.data, "crops": arguments.crops}
     found = tools.evaluate(runs, split=arguments.split, **how)
     folder = pathlib.Path(arguments.out) if arguments.out else _folder(runs)
-    lines = []
+    page = tools.write_evaluation(found, folder)
+    lines = [tools.tell_evaluation(found), f"look at {page}"]
     if arguments.export:
         lines.append(f"saved_model: {tools.export_ensemble(runs, folder, **how)}")
-    lines.append(f"look at {tools.write_evaluation(found, folder)}")
     if arguments.json:
-        sys.stdout.write(json.dumps(found.to_dict()) + "\n")
-    else:
-        lines.insert(0, tools.tell_evaluation(found))
-        sys.stdout.write("\n".join(lines) + "\n")
+        lines = [json.dumps(found.to_dict())]
+    sys.stdout.write("\n".join(lines) + "\n")
     return 0
 
 

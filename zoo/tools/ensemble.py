@@ -175,9 +175,10 @@ def join(members):
         for stage in member.preprocess.layers:
             x = stage(x)
         answers.append(member.model(x))
-    joined = keras.layers.Concatenate()(answers) if len(answers) > 1 else answers[0]
     mean = AverageProbabilities(len(answers), len(members[0].labels))
-    return keras.Model(image, mean(joined), name="ensemble")
+    if len(answers) > 1:
+        answers = [keras.layers.Concatenate(dtype="float32")(answers)]
+    return keras.Model(image, mean(answers[0]), name="ensemble")
 
 
 def channels(members):

@@ -218,9 +218,8 @@ def _ask(members, data, splits, crops):
         places = _places(loaded.description, group[0])
         for split in splits:
             labels, told = _ask_split(group, loaded.batches(split))
-            if not np.array_equal(
-                truth.setdefault(split, places[labels]), places[labels]
-            ):
+            mapped = places[labels]
+            if not np.array_equal(truth.setdefault(split, mapped), mapped):
                 raise ValueError(
                     f"the {split} split of {data} changed while it was read."
                 )
@@ -251,6 +250,8 @@ def _ask_split(group, batches):
         truth.append(np.asarray(labels).reshape(-1))
         for member, rows in zip(group, told, strict=True):
             rows.append(np.asarray(member.model.predict_on_batch(np.asarray(images))))
+    if not truth:
+        raise ValueError("the split holds no examples, so there is nothing to judge.")
     return np.concatenate(truth), [log_softmax(np.concatenate(rows)) for rows in told]
 
 

@@ -81,8 +81,10 @@ def title(evaluation):
     >>> title(types.SimpleNamespace(**about))
     '2 runs averaged on digits, five crops each'
     """
-    runs = evaluation.runs
-    who = f"{len(runs)} runs averaged" if len(runs) > 1 else pathlib.Path(runs[0]).name
+    first, *others = evaluation.runs
+    who = f"{1 + len(others)} runs averaged"
+    if not others:
+        who = pathlib.Path(first).resolve().name
     return f"{who} on {evaluation.data}{CROPPED[evaluation.crops]}"
 
 

@@ -206,6 +206,6 @@ def with_views(model, crops=None, name=None):
         )
     views, shape = count_views(crops), model.inputs[0].shape[1:]
     image = keras.Input(size_before(shape, crops))
-    x = Crops(*shape[:2], crops)(image) if crops else image
+    x = Crops(*shape[:2], crops, dtype="float32")(image) if crops else image
     answers = AverageProbabilities(views, model.outputs[0].shape[-1])
     return keras.Model(image, answers(model(x)), name=name)
