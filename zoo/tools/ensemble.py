@@ -148,24 +148,12 @@ def ensemble(runs, *, crops=None):
     Traceback (most recent call last):
     FileNotFoundError: nowhere is no finished run: it has no config.json.
     """
-    return join(open_members(runs, crops))
+    return _join(open_members(runs, crops))
 
 
-def join(members):
-    """Put members together.
-
-    Args:
-        members: List of `Member`.
-
-    Returns:
-        The model that `ensemble` gives.
-
-    Example:
-
-    >>> join.__name__
-    'join'
-    """
-    wanted = channels(members)
+def _join(members):
+    """Put members together: each behind its own preprocessing, then their mean."""
+    wanted = _channels(members)
     image = keras.Input((None, None, wanted), name="images")
     grey = keras.ops.image.rgb_to_grayscale
     answers = []
@@ -181,21 +169,8 @@ def join(members):
     return keras.Model(image, mean(answers[0]), name="ensemble")
 
 
-def channels(members):
-    """Tell whether an ensemble takes grey images or colour.
-
-    Args:
-        members: List of `Member`.
-
-    Returns:
-        3 if one of them takes colour, otherwise 1. Runs on grey images turn it into
-        grey.
-
-    Example:
-
-    >>> channels.__name__
-    'channels'
-    """
+def _channels(members):
+    """Give 3 where one of them takes colour; runs on grey images make theirs grey."""
     return max(member.recipe.input_shape[-1] for member in members)
 
 
@@ -227,7 +202,7 @@ def export_ensemble(runs, path, *, crops=None, data=None):
     """
     members = open_members(runs, crops)
     first = members[0].recipe
-    shape = (*first.input_shape[:2], channels(members))
+    shape = (*first.input_shape[:2], _channels(members))
     # a batch of the check holds every view of its images at once
     count = max(1, SAMPLES // count_views(crops))
     try:
@@ -235,5 +210,5 @@ def export_ensemble(runs, path, *, crops=None, data=None):
         samples = real_images(loaded, count)
     except OSError:
         samples = None
-    written = export(join(members), path, labels=members[0].labels, samples=samples)
+    written = export(_join(members), path, labels=members[0].labels, samples=samples)
     return written["saved_model"]
