@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 from sklearn import metrics
-from untrained_runs import DIGITS, answers, untrained
+from untrained_runs import DIGITS, answers, loaded, untrained
 
 from kerasmith import zoo
 from kerasmith.scripts.main import main
@@ -18,13 +18,23 @@ from kerasmith.zoo.tools.evaluate import figures
 FILES = ["confusion.png", "evaluation.html", "evaluation.json", "reliability.png"]
 
 
+on_tensorflow = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="it takes a minute elsewhere"
+)
+
+
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A run as `kerasmith train` leaves it, of an epoch."""
-    recipe = zoo.recipes.with_settings(
-        zoo.recipes.get("lenet5_digits"), {"epochs": 1, "model": "lenet5_modern"}
-    )
-    return zoo.train(recipe, tmp_path_factory.mktemp("run") / "trained", verbose=0)
+def learned(tmp_path_factory):
+    """A run whose network has learned something, and is too sure of it."""
+    folder = untrained(tmp_path_factory.mktemp("run") / "learned", (9, 11, 1))
+    model = keras.saving.load_model(folder / "model.keras")
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(0.01), loss)
+    recipe = zoo.recipes.get(folder / "config.json")
+    images, truth = loaded((9, 11, 1), recipe.scale, recipe.offset).arrays("train")
+    model.fit(images, truth, epochs=5, verbose=0)
+    model.save(folder / "model.keras")
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +75,12 @@ def test_answers_that_are_no_numbers_are_refused():
         figures(np.zeros((0, 2)), [], ["a", "b"])
 
 
-def test_a_run_is_judged_as_its_training_judged_it(trained):
+@on_tensorflow
+def test_a_run_is_judged_as_its_training_judged_it(tmp_path):
+    recipe = zoo.recipes.with_settings(
+        zoo.recipes.get("lenet5_digits"), {"epochs": 1, "model": "lenet5_modern"}
+    )
+    trained = zoo.train(recipe, tmp_path / "run", verbose=0)
     found = tools.evaluate(trained.folder)
     assert found.accuracy == pytest.approx(trained.results["test_accuracy"])
     expected, truth = answers(trained.folder, None)
@@ -75,9 +90,9 @@ def test_a_run_is_judged_as_its_training_judged_it(trained):
     assert found.notes == ()
 
 
-def test_the_temperature_comes_from_dev_and_never_from_the_split_judged(trained):
-    found = tools.evaluate(trained.folder)
-    shares, truth = answers(trained.folder, None, "dev")
+def test_the_temperature_comes_from_dev_and_never_from_the_split_judged(learned):
+    found = tools.evaluate(learned)
+    shares, truth = answers(learned, None, "dev")
     dev = fit_temperature(np.log(shares), truth)
     assert found.temperature == pytest.approx(dev, rel=1e-3)
     assert dev != pytest.approx(
@@ -87,7 +102,7 @@ def test_the_temperature_comes_from_dev_and_never_from_the_split_judged(trained)
     after = calibration(scaled, found.truth)
     assert found.calibrated.expected_error == pytest.approx(after.expected_error)
     assert after.expected_error < found.calibration.expected_error
-    on_dev = tools.evaluate(trained.folder, split="dev")
+    on_dev = tools.evaluate(learned, split="dev")
     assert on_dev.temperature is on_dev.calibrated is None
     assert any("on the split judged" in note for note in on_dev.notes)
 
@@ -133,9 +148,9 @@ def test_other_data_needs_the_same_labels_in_any_order(tmp_path):
         tools.evaluate(run, "digits")
 
 
-def test_the_notes_say_what_to_beware_of(small, trained):
-    (note,) = tools.evaluate(trained.folder, crops="flip").notes
-    assert "do they keep the class?" in note and str(trained.folder) in note
+def test_the_notes_say_what_to_beware_of(small, learned):
+    (note,) = tools.evaluate(learned, crops="flip").notes
+    assert "do they keep the class?" in note and str(learned) in note
     (note,) = tools.evaluate(small, crops="five").notes
     assert "temperature of 20 is the limit" in note and "no better than" in note
 
@@ -171,13 +186,13 @@ def test_the_command_leaves_a_page_that_needs_nothing_else(small, capsys):
 
 
 def test_the_command_judges_and_exports_several(
-    small, trained, tmp_path, capsys, monkeypatch
+    small, learned, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    command = ["evaluate", str(small), str(trained.folder), "--json", "--crops", "five"]
+    command = ["evaluate", str(small), str(learned), "--json", "--crops", "five"]
     assert main([*command, "--export"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["runs"] == [str(small), str(trained.folder)]
+    assert found["runs"] == [str(small), str(learned)]
     folder = tmp_path / "runs" / "ensemble"
     assert sorted(p.name for p in folder.iterdir()) == [*FILES, "saved_model"]
     assert json.loads((folder / "evaluation.json").read_text()) == found

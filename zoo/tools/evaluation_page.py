@@ -162,12 +162,11 @@ def reliability(evaluation, path):
         above.set(xlim=(0, 1.02), ylim=(-0.02, 1.02), ylabel="share that is right")
         for axis in (above.xaxis, above.yaxis):
             axis.set_major_formatter(PercentFormatter(1, symbol=" %"))
-        above.set_title("Reliability", loc="left", weight="bold")
-        above.legend(loc="upper left")
         above.grid()
         below.set(xlabel="confidence: probability of the answer", ylabel="examples")
         below.grid(axis="y")
         logarithmic(below)  # a bin of three beside one of thousands
+        drawn.legend(*above.get_legend_handles_labels(), loc="outside upper left")
     save(drawn, path, DOTS)
     return pathlib.Path(path)
 
@@ -214,7 +213,6 @@ def _facts(evaluation):
         "loss": evaluation.loss,
         "calibration error": _percent(found.expected_error),
         "Brier score": found.brier,
-        "examples": len(evaluation.truth),
     }
 
 
@@ -222,7 +220,7 @@ def _sentences(evaluation):
     """Say in words what the reliability picture shows."""
     found = evaluation.calibration
     sure = float(evaluation.probabilities.max(axis=1).mean())
-    side = "surer than right" if sure > evaluation.accuracy else "righter than sure"
+    side = "too sure" if sure > evaluation.accuracy else "not sure enough"
     told = [
         f"On average the answers are {side}: the mean confidence is "
         f"{_percent(sure)}, and {_percent(evaluation.accuracy)} are right.",
