@@ -1,4 +1,4 @@
-"""`kerasmith COMMAND`: train, export, predict, list, bench."""
+"""`kerasmith COMMAND`: train, evaluate, export, predict, list, bench."""
 
 import argparse
 import contextlib
@@ -11,6 +11,7 @@ import kerasmith
 
 COMMANDS = {
     "train": "train a recipe and leave a folder with all that came of it",
+    "evaluate": "judge runs: scores, confusions, calibration; crops, ensembles",
     "export": "write the model of a run in other formats",
     "predict": "ask the model of a run what is on images",
     "list": "show the architectures, recipes and data sets there are",

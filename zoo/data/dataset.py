@@ -130,7 +130,9 @@ class Data:
         return bool(self._held)
 
 
-def assemble(splits, description, preprocess, batch_size, seed, augment=None):
+def assemble(
+    splits, description, preprocess, batch_size, seed, augment=None, hold=True
+):
     """Build the pipelines of a set.
 
     Args:
@@ -140,6 +142,7 @@ def assemble(splits, description, preprocess, batch_size, seed, augment=None):
         batch_size: Images in a batch.
         seed: Integer behind every order and augmentation.
         augment: Keras layers for the training images, or `None`.
+        hold: Whether a set that fits is taken into memory.
 
     Returns:
         `Data`.
@@ -169,7 +172,7 @@ def assemble(splits, description, preprocess, batch_size, seed, augment=None):
     augmentation = None
     if augment:
         augmentation = Augmentation(augment, shape, value_range(preprocess, shape[2]))
-    held = _hold(splits, preprocess, shape)
+    held = _hold(splits, preprocess, shape) if hold else {}
     ordered = {
         name: pipeline.in_order(split, held.get(name), preprocess, batch_size)
         for name, split in splits.items()

@@ -37,6 +37,7 @@ def load(
     preprocess=None,
     augment=None,
     data_dir=None,
+    hold=True,
 ):
     """Load a data set: train, dev and test batches, and what is known of them.
 
@@ -52,6 +53,8 @@ def load(
             numbers they draw follow from `seed`, not from seeds of their own.
         data_dir: Folder of prepared sets; `TFDS_DATA_DIR`, or
             `~/tensorflow_datasets`, by default. Not used by `"folder:PATH"`.
+        hold: Whether a set that fits is taken into memory. Where one split is read
+            once, reading it alone is quicker.
 
     Returns:
         `Data`.
@@ -91,7 +94,7 @@ def load(
         counts={split: splits[split].count for split in SPLITS},
         **about,
     )
-    return assemble(splits, description, preprocess, batch_size, seed, augment)
+    return assemble(splits, description, preprocess, batch_size, seed, augment, hold)
 
 
 def _digits(data_dir):

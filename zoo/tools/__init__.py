@@ -1,6 +1,10 @@
-"""What surrounds a model: training runs, cards, reports, export."""
+"""What surrounds a model: training runs, evaluation, cards, reports, export."""
 
+from .calibration import Calibration, calibration, fit_temperature
 from .card import Card, card
+from .ensemble import ensemble, export_ensemble
+from .evaluate import Evaluation, evaluate
+from .evaluation_page import tell_evaluation, write_evaluation
 from .export import ExportMismatch, export
 from .export_best import ExportBest
 from .finished import export_run, predict_files, tell
@@ -8,16 +12,25 @@ from .parity import load_saved, predict_images
 from .run import Run, train
 
 __all__ = [
+    "Calibration",
     "Card",
+    "Evaluation",
     "ExportBest",
     "ExportMismatch",
     "Run",
+    "calibration",
     "card",
+    "ensemble",
+    "evaluate",
     "export",
+    "export_ensemble",
     "export_run",
+    "fit_temperature",
     "load_saved",
     "predict_files",
     "predict_images",
     "tell",
+    "tell_evaluation",
     "train",
+    "write_evaluation",
 ]

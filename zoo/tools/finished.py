@@ -86,10 +86,10 @@ def export_run(folder, formats=("saved_model",), out=None):
 
 
 def predict_files(folder, files):
-    """Ask the SavedModel of a run what is on images.
+    """Ask the SavedModel of a run, or of an ensemble, what is on images.
 
     Args:
-        folder: Folder of the run.
+        folder: Folder of the run, or what `export_ensemble` wrote to.
         files: Paths of images, of any size and mode.
 
     Returns:
@@ -106,10 +106,13 @@ def predict_files(folder, files):
     Traceback (most recent call last):
     FileNotFoundError: nowhere is no finished run: it has no config.json.
     """
-    config = open_run(folder)
-    channels = config["recipe"]["input_shape"][-1]
+    saved = pathlib.Path(folder) / "saved_model"
+    if (saved.parent / "config.json").is_file() or not saved.is_dir():
+        channels = open_run(folder)["recipe"]["input_shape"][-1]
+    else:  # an ensemble is of several runs, with a configuration each
+        channels = load_saved(saved).image_shape[-1]
     images = [datasets.read_image(path, channels) for path in files]
-    model = load_saved(pathlib.Path(folder) / "saved_model")
+    model = load_saved(saved)
     labels, rows = predict_images(model, images)
     return [
         {

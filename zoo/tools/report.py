@@ -101,6 +101,9 @@ def write_report(
     card=None,
     description=None,
     config=None,
+    kind="Training run",
+    split="test",
+    tables=(),
 ):
     """Write the page of a training run; what is not given is left out.
 
@@ -111,7 +114,7 @@ def write_report(
             `seconds` as a duration.
         promise: Rows `(name, measured, ">=" or "<=", promised)`.
         history: Mapping of each metric's name to its values, one an epoch.
-        matrix: Confusion matrix of the test split, a row a true class.
+        matrix: Confusion matrix of a split, a row a true class.
         labels: The names of the classes.
         pictures: Mapping of names to PNG files. `curves`, `confusion` and
             `mistakes` are described from the history and the matrix.
@@ -119,6 +122,10 @@ def write_report(
         card: The model card or its `to_dict()`.
         description: Mapping that tells of the data, or what has a `to_dict()`.
         config: Nested mapping of the configuration and versions.
+        kind: What the page is of, in a line above the heading.
+        split: The split that the matrix is of.
+        tables: Further tables `(heading, caption, head, rows)` behind the findings.
+            The columns hold numbers but for the first.
 
     Returns:
         The path as a `pathlib.Path`.
@@ -136,15 +143,16 @@ def write_report(
     True
     """
     description = getattr(description, "to_dict", lambda: description)()
-    parts = [_header(title, facts, promise)]
-    told = _told(history, matrix, labels)
+    parts = [_header(kind, title, facts, promise)]
+    told = _told(history, matrix, labels, split)
     for name, picture in (pictures or {}).items():
         parts.append(_figure(name, picture, told.get(name, "")))
         if name == "curves" and history:
             parts.append(_epochs(history))
     parts += [_finding(one) for one in findings]
+    parts += [_plain_table(*table) for table in tables]
     if matrix is not None:
-        parts.append(_classes(per_class(matrix, labels)))
+        parts.append(_classes(per_class(matrix, labels), split))
     if card is not None:
         parts.append(_card(getattr(card, "to_dict", lambda: card)()))
     if description:
@@ -162,7 +170,7 @@ def write_report(
     return write_text(path, page)
 
 
-def _header(title, facts, promise):
+def _header(kind, title, facts, promise):
     """Give the headline figures, and whether the promise was kept."""
     kept = figures = ""
     for name, measured, sign, bound in promise:
@@ -177,7 +185,7 @@ def _header(title, facts, promise):
     for name, value in facts.items():
         told = _show(name, value)
         figures += f"<div><dt>{_name(name, 'time')}</dt><dd>{told}</dd></div>\n"
-    return f"""<header><p class="eyebrow">Training run</p>
+    return f"""<header><p class="eyebrow">{_safe(kind)}</p>
 <h1>{_safe(title)}</h1>
 {kept}</header>
 <dl class="facts">
@@ -185,14 +193,14 @@ def _header(title, facts, promise):
 """
 
 
-def _told(history, matrix, labels):
+def _told(history, matrix, labels, split):
     """Say in words what the pictures show."""
     told = {}
     if history:
         best = best_epoch(history)
-        split = "dev" if "val_loss" in history else "training"
+        kind = "dev" if "val_loss" in history else "training"
         where = f"lowest at epoch {best}" if best else "not finite at any epoch"
-        told["curves"] = f"The {split} loss is {where}."
+        told["curves"] = f"The {kind} loss is {where}."
     if matrix is not None:
         counts = checked_counts(matrix, labels)
         wrong = counts * (1 - np.eye(len(counts), dtype=int))
@@ -202,7 +210,7 @@ def _told(history, matrix, labels):
             f"{labels[t]} for {labels[p]} ({wrong[t, p]:,} of {counts[t].sum():,})"
             for t, p in worst
         )
-        total = f"of {counts.sum():,} test examples"
+        total = f"of {counts.sum():,} {split} examples"
         told["mistakes"] = f"{wrong.sum():,} {total} are wrong."
         told["confusion"] = f"{np.trace(counts):,} {total} are right."
         told["confusion"] += f" Most often taken: {often}." if often else ""
@@ -244,7 +252,13 @@ def _epochs(history):
     return f"<details><summary>Every epoch</summary>\n{table}</details>\n"
 
 
-def _classes(scores):
+def _plain_table(heading, caption, head, rows):
+    head = [f"{'>' * bool(i)}{_safe(title)}" for i, title in enumerate(head)]
+    cells = [[_show("", value) for value in row] for row in rows]
+    return _section(heading, _table(caption, head, cells))
+
+
+def _classes(scores, split):
     rows = []
     for score in scores:
         *cells, last = (_show(name, score[name]) for name in ("support", *SCORES))
@@ -255,7 +269,9 @@ def _classes(scores):
     total = _show("", sum(score["support"] for score in scores))
     foot = ["all, scores averaged", total, *map(_show, SCORES, means)]
     head = ["class", ">support", ">precision", ">recall", ">F1"]
-    return _section("Classes", _table("Test split, class by class", head, rows, foot))
+    return _section(
+        "Classes", _table(f"{split} split, class by class", head, rows, foot)
+    )
 
 
 def _card(card):

@@ -18,7 +18,7 @@ h1,h2,dd{overflow-wrap:anywhere}a,summary{color:var(--accent)}
 .eyebrow{margin:0 0 .4rem;font-weight:600;letter-spacing:.07em;text-transform:uppercase}
 .promise{list-style:none;margin:1rem 0 0;padding:0;font-size:1rem}
 .good{color:var(--good)}.bad{color:var(--bad)}*{print-color-adjust:exact}
-.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.75rem;
+.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(10rem,1fr));gap:.75rem;
 margin:2rem 0 0}.facts div{background:var(--card);border-radius:10px;padding:.9rem 1rem}
 dd{font-size:1.5rem;font-weight:600;letter-spacing:-.01em}dd,figure{margin:0}
 img{display:block;max-width:100%;height:auto}figcaption,details{margin-top:.8rem}
