@@ -1,70 +1,247 @@
 """ImageNet's weights: our logits are those of keras.applications, weight for weight."""
 
+import hashlib
+import inspect
 import sys
 
 import keras
 import numpy as np
 import pytest
+from random_weights import DEVIATION, draw, numbers
 
 from kerasmith import zoo
-from kerasmith.zoo.tools import imagenet
+from kerasmith.zoo.data import network
+from kerasmith.zoo.tools import imagenet, imagenet_files
 from kerasmith.zoo.tools.imagenet_names import HOSTED
 
 
-def numbers(tensor):
-    return keras.ops.convert_to_numpy(tensor)
+def size_of(name):
+    """Give a small size; Keras pads MobileNet V1 otherwise where maps are odd."""
+    sizes = {"inception_v3": 75, **dict.fromkeys(V1_WIDTHS, 64)}
+    return sizes.get(name, 40)
 
 
-def application(name, *, size, classes=7, top=True):
-    """Build the model of Keras without its weights, and draw some."""
-    row = HOSTED[name]
-    theirs = getattr(keras.applications, row.application)(
-        input_shape=(size, size, 3),
-        include_top=top,
-        weights=None,
-        classes=classes,
-        classifier_activation=None,
-        **row.options,
-    )
-    return draw(theirs)
+V1_WIDTHS = [name for name in HOSTED if name.startswith("mobilenet_v1")]
 
 
-def draw(model):
-    random = np.random.default_rng(0)
-    for layer in model.layers:
-        for weight in layer.weights:
-            weight.assign(drawn(random, weight))
-    return model
+def application(name, **options):
+    """Build the model of Keras with random weights."""
+    size, row = size_of(name), HOSTED[name]
+    options = {"input_shape": (size, size, 3), "weights": None, "classes": 7} | options
+    options |= {"classifier_activation": None, **row.options}
+    return getattr(keras.applications, row.application)(**options)
 
 
-def drawn(random, weight):
-    kind, shape = weight.name, tuple(weight.shape)
-    if kind in ("bias", "beta", "moving_mean"):
-        return random.normal(0, 0.3, shape).astype("float32")
-    if kind in ("gamma", "moving_variance"):
-        return random.uniform(0.5, 1.5, shape).astype("float32")
-    if kind == "kernel":
-        fan_in = np.prod(shape[:2]) if shape[-1] == 1 else np.prod(shape[:-1])
-        kernel = random.standard_normal(shape, "float32")
-        return kernel * np.float32(1 / np.sqrt(fan_in))
-    return numbers(weight)
+def module_of(name):
+    return sys.modules[getattr(keras.applications, HOSTED[name].application).__module__]
 
 
-SIZES = {"inception_v3": 75}
+def images(name, channels=3):
+    random = np.random.default_rng(1)
+    shape = (2, size_of(name), size_of(name), channels)
+    return random.uniform(0, 255, shape).astype("float32")
 
 
-@pytest.mark.parametrize("name", [n for n in HOSTED if n in zoo.names()])
-def test_logits_are_those_of_keras(name, monkeypatch):
-    size = SIZES.get(name, 40)
-    theirs = application(name, size=size)
+def theirs_on(name, model, pixels):
+    """Give the logits of a model of Keras, preprocessed as Keras does."""
+    ready = module_of(name).preprocess_input(pixels.copy())
+    return numbers(model(ready, training=False))
+
+
+def build(name, monkeypatch, theirs, **options):
+    """Build ours with the weights of a model in place of those that are hosted."""
+    size = size_of(name)
     monkeypatch.setattr(imagenet, "_application", lambda model: theirs)
-    ours = zoo.build(name, classes=7, input_shape=(size, size, 3), weights="imagenet")
-    images = np.random.default_rng(1).uniform(0, 255, (2, size, size, 3))
-    images = images.astype("float32")
-    module = sys.modules[
-        getattr(keras.applications, HOSTED[name].application).__module__
-    ]
-    expected = theirs(module.preprocess_input(images.copy()), training=False)
-    found = numbers(ours(images, training=False))
-    assert 0.3 < np.std(numbers(expected)) < 300
-    np.testing.assert_allclose(found, numbers(expected), rtol=1e-4, atol=1e-4)
+    options = {"classes": 7, "input_shape": (size, size, 3), **options}
+    return zoo.build(name, weights="imagenet", **options)
+
+
+def assert_same(found, expected):
+    scale = max(1.0, np.std(expected))
+    assert np.ptp(expected, axis=0).max() > 1e-3 * scale  # images make a difference
+    np.testing.assert_allclose(found / scale, expected / scale, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", HOSTED)
+def test_logits_are_those_of_keras(name, monkeypatch):
+    theirs = draw(application(name))
+    # a third network is compared in the tests below
+    monkeypatch.setattr(imagenet, "_changes", lambda model: ())
+    ours = build(name, monkeypatch, theirs, kernel_initializer="zeros")
+    expected = theirs_on(name, theirs, images(name))
+    assert_same(numbers(ours(images(name), training=False)), expected)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "mobilenet_v1_025", "efficientnet_b0"])
+def test_a_grey_image_gives_what_it_gives_in_colours(name, monkeypatch):
+    theirs, grey = draw(application(name)), images(name, 1)
+    shape = grey.shape[1:]
+    ours = build(name, monkeypatch, theirs, input_shape=shape)
+    expected = theirs_on(name, theirs, np.repeat(grey, 3, axis=3))
+    assert_same(numbers(ours(grey, training=False)), expected)
+
+
+@pytest.mark.parametrize("options", [{"top": False}, {"classes": 9}])
+def test_the_head_may_be_another(options, monkeypatch):
+    name = "mobilenet_v2_035"
+    theirs = draw(application(name, include_top=False, pooling="avg"))
+    ours = build(name, monkeypatch, theirs, **options)
+    features = keras.Model(ours.input, ours.get_layer("features").output)
+    found = numbers(features(images(name), training=False))
+    assert_same(found, theirs_on(name, theirs, images(name)))
+
+
+def test_preprocessing_leaves_with_the_model(monkeypatch, tmp_path):
+    name = "mobilenet_v1_025"
+    theirs = draw(application(name))
+    ours = build(name, monkeypatch, theirs)
+    ours.export(tmp_path / "model", verbose=False)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        found = tf.saved_model.load(str(tmp_path / "model")).serve(images(name))
+        assert_same(numbers(found), theirs_on(name, theirs, images(name)))
+
+
+@pytest.mark.parametrize(
+    "name, options, message",
+    [
+        ("resnet50", {"norm": "group:8"}, "stem_conv_norm is a GroupNorm"),
+        ("resnet50", {"norm": "batch"}, "stem_conv_norm has epsilon=0.001"),
+        ("resnet50", {"activation": "elu"}, "activation='elu', expected 'relu'"),
+        ("resnet50", {"attention": "squeeze_excite:8"}, "_attention is no layer of"),
+        ("resnet50", {"stem": "small"}, r"kernel_size=\(3, 3\).*expected \(7, 7\)"),
+        ("mobilenet_v2_035", {"width": 0.5}, "filters"),
+        ("resnet50_v2", {}, "but of resnet50_v2_slim"),
+        ("resnet18", {}, "no ImageNet weights of resnet18; Keras hosts those of vgg16"),
+    ],
+)
+def test_a_change_of_what_weights_mean_is_refused(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        zoo.build(name, weights="imagenet", **options)
+
+
+def test_what_changes_no_weight_may_differ(monkeypatch):
+    name = "mobilenet_v2_035"
+    theirs = draw(application(name))
+    options = {"dropout": "dropout:0.5", "drop_path": 0.2}
+    options |= {"kernel_regularizer": "l2:0.001", "kernel_initializer": "he_normal"}
+    ours = build(name, monkeypatch, theirs, **options)
+    expected = theirs_on(name, theirs, images(name))
+    assert_same(numbers(ours(images(name), training=False)), expected)
+
+
+def test_dense_layers_of_another_size_are_refused():
+    with pytest.raises(ValueError, match="images of 224 x 224.*top=False"):
+        zoo.vgg("vgg16", weights="imagenet", input_shape=(64, 64, 3), classes=5)
+
+
+def test_a_weight_without_a_place_is_refused():
+    theirs = application("mobilenet_v1_025", include_top=False)
+    ours = zoo.build("mobilenet_v1_025", input_shape=(40, 40, 3), norm=None, top=False)
+    with pytest.raises(ValueError, match=r"stem_conv/bias needs.*has no place"):
+        imagenet.copy_from_applications(theirs, ours)
+
+
+@pytest.mark.parametrize("name", HOSTED)
+def test_files_are_those_of_keras(name):
+    row, source = HOSTED[name], inspect.getsource(module_of(name))
+    source = source.replace('"\n    "', "")
+    if row.application.startswith("ResNet"):
+        resnet = sys.modules[keras.applications.ResNet50.__module__]
+        source += inspect.getsource(resnet).replace('"\n    "', "")
+    assert row.address in source
+    for md5 in filter(None, row.hashes):
+        assert md5 in source
+
+
+def offline(urls, patience=None):
+    raise ConnectionError("example.org cannot be reached (TimeoutError)")
+
+
+@pytest.fixture
+def cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(network, "require_network", offline)
+    (tmp_path / "models").mkdir()
+    return tmp_path / "models"
+
+
+@pytest.mark.parametrize("options, number", [({}, 0), ({"classes": 5}, 1)])
+def test_without_a_network_the_file_is_named(cache, options, number):
+    row = HOSTED["mobilenet_v1_025"]
+    with pytest.raises(ConnectionError) as caught:
+        zoo.build("mobilenet_v1_025", weights="imagenet", **options)
+    message = str(caught.value)
+    assert str(cache / row.files[number]) in message
+    assert f"{row.address}{row.files[number]}" in message
+    assert "KERAS_HOME" in message and "cannot be reached" in message
+
+
+def test_another_file_of_that_name_is_refused_and_kept(cache):
+    path = cache / HOSTED["resnet50"].files[0]
+    path.write_bytes(b"something else")
+    md5 = hashlib.md5(b"something else").hexdigest()
+    with pytest.raises(ConnectionError, match=f"MD5 sum {md5} instead of 2cb95161"):
+        zoo.resnet("resnet50", weights="imagenet")
+    assert path.read_bytes() == b"something else"
+
+
+def test_a_file_that_is_there_needs_no_network(cache):
+    name = "mobilenet_v1_025"
+    theirs = draw(application(name, classes=1000, input_shape=(224, 224, 3)))
+    theirs.save_weights(cache / "new.weights.h5")
+    save_as_hosted(theirs, cache / HOSTED[name].files[0])
+    ours = zoo.build(name, weights="imagenet", input_shape=(40, 40, 3))
+    # all layers but the input are of any size
+    pixels = np.zeros((1, 224, 224, 3), "float32")
+    pixels[:, :40, :40] = images(name)[:1]
+    whole = zoo.build(name, weights="imagenet")
+    assert ours.count_params() == whole.count_params()
+    expected = theirs_on(name, theirs, pixels)
+    np.testing.assert_allclose(numbers(whole(pixels)), expected, rtol=0, atol=1e-3)
+
+
+def save_as_hosted(model, path):
+    """Write weights in the old format of the hosted files."""
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
+        for layer in model.layers:
+            group = file.create_group(layer.name)
+            weights = [*layer.trainable_weights, *layer.non_trainable_weights]
+            group.attrs["weight_names"] = [w.path.encode() for w in weights]
+            for weight in weights:
+                group[weight.path] = numbers(weight)
+
+
+def test_a_broken_file_without_a_sum_says_what_to_do(cache):
+    path = cache / HOSTED["mobilenet_v1_025"].files[0]
+    path.write_bytes(b"half a downl")
+    with pytest.raises(OSError, match="delete it"):
+        zoo.build("mobilenet_v1_025", weights="imagenet")
+
+
+def test_efficientnet_divides_as_its_weights_were_trained(cache, monkeypatch):
+    """Keras adds a layer to EfficientNet's preprocessing where it loads its weights."""
+    name = "efficientnet_b0"
+    plain = draw(application(name, classes=1000, input_shape=(224, 224, 3)))
+    norm = next(x for x in plain.layers if isinstance(x, keras.layers.Normalization))
+    norm.adapt_variance.assign(DEVIATION)  # as in the hosted file
+    norm.finalize_state()
+    path = cache / HOSTED[name].files[0]
+    save_as_hosted(plain, path)
+    monkeypatch.setattr(
+        module_of(name).file_utils, "get_file", lambda *_, **__: str(path)
+    )
+    options = {"classes": 1000, "input_shape": (224, 224, 3)}
+    theirs = application(name, weights="imagenet", **options)
+    md5 = hashlib.md5(path.read_bytes()).hexdigest()
+    monkeypatch.setattr(imagenet_files, "_sum", lambda path: HOSTED[name].hashes[0])
+    assert md5 != HOSTED[name].hashes[0]
+    ours = zoo.build(name, weights="imagenet")
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 224, 224, 3))
+    pixels = pixels.astype("float32")
+    expected = numbers(theirs(pixels, training=False))
+    assert_same(numbers(ours(pixels, training=False)), expected)

@@ -6,12 +6,19 @@ import keras
 import numpy as np
 
 from ... import layers
-from .adapting import DROPS, PREPROCESSING, TO_COLOURS
-from .adapting import adapt_channels, first_convolution, refuse
-from .imagenet_files import fetch
+from .adapting import (
+    DROPS,
+    PREPROCESSING,
+    TO_COLOURS,
+    adapt_channels,
+    first_convolution,
+    refuse,
+)
+from .imagenet_files import cache, fetch
 from .imagenet_names import HOSTED
 
 HEAD = "logits"
+FIRST_DENSE = "fc6"  # of VGG
 # what a bias that we leave out goes through on its way to the norm that cancels it
 PASSING = (
     keras.layers.Add,
@@ -62,7 +69,15 @@ def load(model):
         ValueError: If the weights do not fit.
         ConnectionError: If they cannot be downloaded.
         OSError: If they cannot be read.
+
+    Example:
+
+    >>> from kerasmith import zoo
+    >>> load(zoo.resnet("resnet20"))
+    Traceback (most recent call last):
+    ValueError: there are no ImageNet weights of resnet20; Keras hosts those of vgg1...
     """
+    hosted(model.name)
     refuse(model.name, _changes(model))
     copy_from_applications(_application(model), model)
 
@@ -81,12 +96,27 @@ def copy_from_applications(theirs, ours):
     Raises:
         ValueError: If a weight of ours would stay as it is, one of theirs would not
             be used, or shapes differ. Nothing is copied then.
+
+    Example:
+
+    >>> from kerasmith import zoo
+    >>> options = {"input_shape": (32, 32, 3), "classes": 5}
+    >>> theirs = keras.applications.MobileNet(
+    ...     alpha=0.25, weights=None, classifier_activation=None, **options
+    ... )
+    >>> ours = zoo.mobilenet("mobilenet_v1_025", **options)
+    >>> copy_from_applications(theirs, ours)
+    >>> image = np.ones((1, 32, 32, 3), "float32")
+    >>> difference = _numbers(theirs(image)) - _numbers(ours(image))
+    >>> bool(np.abs(difference).max() < 1e-4)
+    True
     """
     row = hosted(ours.name)
     pieces = _pieces(ours)
     names = _names(row, theirs, pieces)
     sources = {layer.name: layer for layer in theirs.layers if layer.weights}
     shifts, used = _shifts(ours, names, sources)
+    first = first_convolution(ours)
     values, problems = {}, []
     for name, piece in pieces.items():
         source = sources.get(names.get(name))
@@ -96,7 +126,7 @@ def copy_from_applications(theirs, ours):
             problems.append(f"{name} has no counterpart")
             continue
         found = _values(source, piece, shifts.get(name, 0.0))
-        if piece is first_convolution(ours):
+        if piece is first:
             kernel = found["kernel"][:, :, :: -1 if row.reversed_channels else 1]
             found["kernel"] = adapt_channels(kernel, piece.kernel.shape[2])
         problems += _misfits(name, piece, found)
@@ -113,9 +143,17 @@ def copy_from_applications(theirs, ours):
 def _application(model):
     """Build the model of Keras that has what ours needs, with its weights."""
     row = hosted(model.name)
-    head = next((layer for layer in model.layers if layer.name == HEAD), None)
-    top = head is not None and head.units == 1000
-    path = fetch(model.name, row.address, row.files[not top], row.hashes[not top])
+    ours = {layer.name: layer for layer in model.layers}
+    dense = ours.get(FIRST_DENSE)
+    top = dense is not None or (HEAD in ours and ours[HEAD].units == 1000)
+    if dense is not None and dense.kernel.shape[0] != 7 * 7 * 512:
+        raise ValueError(
+            f"the ImageNet weights of {model.name} are for images of 224 x 224, whose "
+            f"maps its dense layers are as large as; received input_shape "
+            f"{model.input_shape[1:]}. Resize the images, or build it with top=False."
+        )
+    file, md5 = row.files[not top], row.hashes[not top]
+    path = fetch(model.name, f"{row.address}{file}", cache() / file, md5)
     options = {"include_top": top, "weights": None, **row.options}
     theirs = getattr(keras.applications, row.application)(**options)
     try:
@@ -125,6 +163,16 @@ def _application(model):
             f"{path} cannot be read ({problem}): delete it, so that it is downloaded "
             "again."
         ) from problem
+    for layer in theirs.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            # the file has the deviation for a variance, and Keras divides by its root
+            # twice: https://github.com/tensorflow/tensorflow/issues/49930
+            found = _numbers(layer.adapt_mean), _numbers(layer.adapt_variance)
+            if not np.allclose(255 * np.array(found), row.constants, rtol=1e-3):
+                raise ValueError(
+                    f"{path} was trained on other images: mean and variance are "
+                    f"{found}, expected {np.array(row.constants) / 255}."
+                )
     return theirs
 
 
@@ -146,10 +194,10 @@ def _names(row, theirs, pieces):
     """Map the names of our layers to those of Keras."""
     if not row.names:
         return _counted(theirs, pieces)
-    blocks = [re.match(row.block, layer.name) for layer in theirs.layers]
-    blocks = dict.fromkeys(match[1] for match in blocks if match)
-    ours = {re.match(r"stage(\d+)_block(\d+)", name) for name in pieces} - {None}
-    ours = sorted({(int(match[1]), int(match[2])) for match in ours})
+    found = [re.findall(f"^{row.block}", layer.name) for layer in theirs.layers]
+    blocks = dict.fromkeys(block for each in found for block in each)
+    found = [re.findall(r"^stage(\d+)_block(\d+)", name) for name in pieces]
+    ours = sorted({(int(a), int(b)) for each in found for a, b in each})
     names = {name: to for name, to in row.names.items() if name[0] != "_"}
     for (stage, block), their_block in zip(ours, blocks, strict=False):
         for end, to in row.names.items():
@@ -162,7 +210,7 @@ def _counted(theirs, pieces):
     """Match convolutions that have no names there in the order they were built in."""
 
     def number(layer):
-        return int(re.search(r"(\d*)$", layer.name)[1] or 0)
+        return int(re.findall(r"\d*$", layer.name)[0] or 0)
 
     convolutions, norms = (
         [x.name for x in sorted(theirs.layers, key=number) if isinstance(x, kind)]

@@ -27,29 +27,36 @@ def cache():
     return pathlib.Path(home).expanduser() / "models"
 
 
-def fetch(name, address, file, md5):
+def fetch(name, url, path, md5):
     """Find a file in the cache, or download it.
 
     Args:
         name: Name of the variant, for messages.
-        address: Where the file is hosted.
-        file: Its name.
+        url: Where the file is hosted.
+        path: Where it is in the cache, or is to be.
         md5: Its MD5 sum, `None` where nobody stated it.
 
     Returns:
-        Its path.
+        Its path, in a folder for temporary files where the cache cannot be written.
 
     Raises:
         ConnectionError: If it is not there and cannot be downloaded.
         OSError: If the download broke off, or is another file.
+
+    Example:
+
+    >>> import tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "weights.h5"
+    >>> _ = path.write_bytes(b"numbers")
+    >>> fetch("tiny", "https://example.org/weights.h5", path, None) == path
+    True
     """
-    path, trouble = cache() / file, "is not there"
+    trouble = "is not there"
     if path.is_file():
         found = _sum(path) if md5 else None
         if found == md5:
             return path
         trouble = f"has the MD5 sum {found} instead of {md5}, so it is no whole copy"
-    url = f"{address}{file}"
     todo = (
         f"{name} needs the file {path}, which {trouble}. Download {url} where there is "
         "a network and put it there, or let KERAS_HOME name a folder that has it under "
@@ -68,7 +75,9 @@ def fetch(name, address, file, md5):
     try:
         home = str(path.parents[1])
         where = {"cache_dir": home, "cache_subdir": path.parent.name}
-        return pathlib.Path(keras.utils.get_file(file, url, file_hash=md5, **where))
+        return pathlib.Path(
+            keras.utils.get_file(path.name, url, file_hash=md5, **where)
+        )
     except Exception as problem:  # Keras raises bare ones
         raise OSError(f"{todo}: {problem}") from problem
     finally:

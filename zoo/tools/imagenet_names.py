@@ -50,6 +50,16 @@ class Hosted:
     names: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
+VGG = {
+    **{
+        f"stage{stage}_conv{number}": f"block{stage}_conv{number}"
+        for stage in range(1, 6)
+        for number in range(1, 5)
+    },
+    "fc6": "fc1",
+    "fc7": "fc2",
+    "logits": "predictions",
+}
 RESIDUAL_BLOCK = {
     f"_conv{number}{ours}": f"{{block}}_{number}_{theirs}"
     for number in (1, 2, 3)
@@ -109,6 +119,18 @@ EFFICIENTNET = {
 }
 
 
+def _vgg(number, *hashes):
+    return Hosted(
+        application=f"VGG{number}",
+        address=f"{APPLICATIONS}vgg{number}/",
+        files=_two(f"vgg{number}_{KERNELS}{{}}.h5"),
+        hashes=hashes,
+        constants=CAFFE,
+        reversed_channels=True,
+        names=VGG,
+    )
+
+
 def _resnet(number, version, *hashes):
     named = {
         "": {"names": RESNET, "constants": CAFFE, "reversed_channels": True},
@@ -163,6 +185,12 @@ def _two(name, without_top="_notop"):
 
 
 HOSTED = {
+    "vgg16": _vgg(
+        16, "64373286793e3c8b2b4e3219cbf3544b", "6d6bbae143d832006294945121d1f1fc"
+    ),
+    "vgg19": _vgg(
+        19, "cbe5617147190e668d6c5d5026f83318", "253f8cb515780f3b799900260a226db6"
+    ),
     "resnet50": _resnet(
         50, "", "2cb95161c43110f7111970584f804107", "4d473c1dd8becc155b73f8504c6f6626"
     ),

@@ -1,6 +1,6 @@
 """The one loader of weights that all architectures share."""
 
-from . import imagenet
+from . import imagenet, saved_weights
 from .adapting import normalize
 
 
@@ -25,7 +25,10 @@ def preprocess(name, image, weights):
     >>> preprocess("resnet50", keras.Input((9, 7, 3)), "imagenet").shape
     (None, 9, 7, 3)
     """
-    return normalize(image, *imagenet.hosted(name).constants)
+    if weights == "imagenet":
+        return normalize(image, *imagenet.hosted(name).constants)
+    constants = saved_weights.constants(name, weights)
+    return image if constants is None else normalize(image, *constants)
 
 
 def load(model, weights):
@@ -38,5 +41,15 @@ def load(model, weights):
     Raises:
         ValueError: If the weights do not fit.
         OSError: If they cannot be read, or downloaded.
+
+    Example:
+
+    >>> from kerasmith import zoo
+    >>> load(zoo.resnet("resnet20"), "nowhere.keras")
+    Traceback (most recent call last):
+    FileNotFoundError: there is no file nowhere.keras: weights are 'imagenet', or ...
     """
-    imagenet.load(model)
+    if weights == "imagenet":
+        imagenet.load(model)
+    else:
+        saved_weights.load(model, weights)
