@@ -24,7 +24,7 @@ def draw(model):
                 layer.finalize_state()
             continue
         for weight in layer.weights:
-            if weight.shape:  # no rate of a layer that drops
+            if tuple(weight.shape):  # no rate of a layer that drops
                 weight.assign(drawn(random, weight).astype("float32"))
     return model
 

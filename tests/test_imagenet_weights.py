@@ -15,6 +15,12 @@ from kerasmith.zoo.tools import imagenet, imagenet_files
 from kerasmith.zoo.tools.imagenet_names import HOSTED
 
 
+tensorflow_only = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="takes long, and says nothing new on other backends",
+)
+
+
 def size_of(name):
     """Give a small size; Keras pads MobileNet V1 otherwise where maps are odd."""
     sizes = {"inception_v3": 75, **dict.fromkeys(V1_WIDTHS, 64)}
@@ -62,6 +68,7 @@ def assert_same(found, expected):
     np.testing.assert_allclose(found / scale, expected / scale, rtol=0, atol=2e-5)
 
 
+@tensorflow_only
 @pytest.mark.parametrize("name", HOSTED)
 def test_logits_are_those_of_keras(name, monkeypatch):
     theirs = draw(application(name))
@@ -91,26 +98,35 @@ def test_the_head_may_be_another(options, monkeypatch):
     assert_same(found, theirs_on(name, theirs, images(name)))
 
 
+@tensorflow_only
 def test_preprocessing_leaves_with_the_model(monkeypatch, tmp_path):
     name = "mobilenet_v1_025"
     theirs = draw(application(name))
     ours = build(name, monkeypatch, theirs)
     ours.export(tmp_path / "model", verbose=False)
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
+    import tensorflow as tf
 
-        found = tf.saved_model.load(str(tmp_path / "model")).serve(images(name))
-        assert_same(numbers(found), theirs_on(name, theirs, images(name)))
+    loaded = tf.saved_model.load(str(tmp_path / "model"))
+    found = loaded.serve(images(name)).numpy()
+    assert_same(found, theirs_on(name, theirs, images(name)))
 
 
 @pytest.mark.parametrize(
     "name, options, message",
     [
-        ("resnet50", {"norm": "group:8"}, "stem_conv_norm is a GroupNorm"),
+        ("mobilenet_v1_025", {"norm": "group:8"}, "stem_conv_norm is a GroupNorm"),
         ("resnet50", {"norm": "batch"}, "stem_conv_norm has epsilon=0.001"),
-        ("resnet50", {"activation": "elu"}, "activation='elu', expected 'relu'"),
-        ("resnet50", {"attention": "squeeze_excite:8"}, "_attention is no layer of"),
-        ("resnet50", {"stem": "small"}, r"kernel_size=\(3, 3\).*expected \(7, 7\)"),
+        (
+            "mobilenet_v1_025",
+            {"activation": "elu"},
+            "activation='elu', expected 'relu6'",
+        ),
+        (
+            "mobilenet_v1_025",
+            {"attention": "squeeze_excite:8"},
+            "_attention is no layer of",
+        ),
+        ("mobilenet_v1_025", {"stem": "small"}, r"strides=\(1, 1\), expected \(2, 2\)"),
         ("mobilenet_v2_035", {"width": 0.5}, "filters"),
         ("resnet50_v2", {}, "but of resnet50_v2_slim"),
         ("resnet18", {}, "no ImageNet weights of resnet18; Keras hosts those of vgg16"),
@@ -139,7 +155,7 @@ def test_dense_layers_of_another_size_are_refused():
 def test_a_weight_without_a_place_is_refused():
     theirs = application("mobilenet_v1_025", include_top=False)
     ours = zoo.build("mobilenet_v1_025", input_shape=(40, 40, 3), norm=None, top=False)
-    with pytest.raises(ValueError, match=r"stem_conv/bias needs.*has no place"):
+    with pytest.raises(ValueError, match="stem_conv/bias needs shape"):
         imagenet.copy_from_applications(theirs, ours)
 
 
@@ -190,16 +206,12 @@ def test_another_file_of_that_name_is_refused_and_kept(cache):
 def test_a_file_that_is_there_needs_no_network(cache):
     name = "mobilenet_v1_025"
     theirs = draw(application(name, classes=1000, input_shape=(224, 224, 3)))
-    theirs.save_weights(cache / "new.weights.h5")
     save_as_hosted(theirs, cache / HOSTED[name].files[0])
-    ours = zoo.build(name, weights="imagenet", input_shape=(40, 40, 3))
-    # all layers but the input are of any size
-    pixels = np.zeros((1, 224, 224, 3), "float32")
-    pixels[:, :40, :40] = images(name)[:1]
-    whole = zoo.build(name, weights="imagenet")
-    assert ours.count_params() == whole.count_params()
+    ours = zoo.build(name, weights="imagenet")
+    pixels = np.random.default_rng(1).uniform(0, 255, (2, 224, 224, 3))
+    pixels = pixels.astype("float32")
     expected = theirs_on(name, theirs, pixels)
-    np.testing.assert_allclose(numbers(whole(pixels)), expected, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(numbers(ours(pixels)), expected, rtol=0, atol=1e-4)
 
 
 def save_as_hosted(model, path):

@@ -144,6 +144,8 @@ def _layers(path, file):
 
     found = {}
     for kind, group in file.get("layers", {}).items():
+        if group.file.filename != file.filename:
+            raise ValueError(f"{path} points to other files, which is refused.")
         arrays = {}
 
         def note(place, item, arrays=arrays):
@@ -173,7 +175,8 @@ def _fill(model, ours, theirs):
     """Put the arrays of a file into the places of ours; tell what does not fit."""
     first = first_convolution(model)
     problems = []
-    for name, places in ours.items():
+    for name in (layer.name for layer in model.layers):
+        places = ours.get(name)
         if not places or name == PREPROCESSING:
             continue
         arrays = theirs.get(name, {})
