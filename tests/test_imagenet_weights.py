@@ -30,10 +30,12 @@ V1_WIDTHS = [name for name in HOSTED if name.startswith("mobilenet_v1")]
 
 
 def gain_of(name):
-    """Give the gain with which images make a difference to random logits."""
-    if name.startswith("resnet"):
-        return 1.0
-    return 1.6 if name.startswith("efficientnet") else 1.4
+    """Give the gain with which images make a difference to random logits.
+
+    With more, the deep ones make large numbers of the last digits of small ones.
+    """
+    gains = {"resnet": 1.0, "efficientnet": 1.25, "mobilenet_v2": 1.25}
+    return next((gains[key] for key in gains if name.startswith(key)), 1.4)
 
 
 def empty_application(name, **options):
@@ -77,8 +79,8 @@ def build(name, monkeypatch, theirs, **options):
 
 def assert_same(found, expected):
     scale = max(1.0, np.std(expected))
-    assert np.ptp(expected, axis=0).max() > 1e-3 * scale  # images make a difference
-    np.testing.assert_allclose(found / scale, expected / scale, rtol=0, atol=2e-5)
+    assert np.ptp(expected, axis=0).max() > 1e-2 * scale  # images make a difference
+    np.testing.assert_allclose(found / scale, expected / scale, rtol=0, atol=1e-4)
 
 
 @tensorflow_only
