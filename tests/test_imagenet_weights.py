@@ -34,7 +34,7 @@ def gain_of(name):
 
     With more, the deep ones make large numbers of the last digits of small ones.
     """
-    gains = {"resnet": 1.0, "efficientnet": 1.25, "mobilenet_v2": 1.25}
+    gains = {"resnet": 1.0, "efficientnet": 1.2, "mobilenet_v2": 1.25}
     return next((gains[key] for key in gains if name.startswith(key)), 1.4)
 
 
@@ -79,7 +79,7 @@ def build(name, monkeypatch, theirs, **options):
 
 def assert_same(found, expected):
     scale = max(1.0, np.std(expected))
-    assert np.ptp(expected, axis=0).max() > 1e-2 * scale  # images make a difference
+    assert np.ptp(expected, axis=0).max() > 1e-3 * scale  # images make a difference
     np.testing.assert_allclose(found / scale, expected / scale, rtol=0, atol=1e-4)
 
 
