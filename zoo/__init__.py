@@ -19,10 +19,13 @@ __all__ = [
     "card",
     "data",
     "export",
+    "finetune",
     "lenet",
     "names",
     "recipes",
     "resnet",
+    "stage_rates",
+    "stages",
     "summary",
     "tools",
     "train",
@@ -30,10 +33,10 @@ __all__ = [
 
 if TYPE_CHECKING:
     from . import data, recipes, tools
-    from .tools import card, export, train
+    from .tools import card, export, finetune, stage_rates, stages, train
 
 _ROOMS = ("data", "recipes", "tools")
-_TOOLS = ("card", "export", "train")
+_TOOLS = ("card", "export", "finetune", "stage_rates", "stages", "train")
 
 
 def __getattr__(name):

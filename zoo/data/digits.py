@@ -30,6 +30,9 @@ class Digits(tfds.core.GeneratorBasedBuilder):
         https://doi.org/10.24432/C50P49
     """
 
+    # which classes, from 0 on, and how many images of each to train and choose by
+    DIGITS, SHOTS = 10, None
+
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Fixed stratified splits of 1,197 / 300 / 300."}
 
@@ -44,7 +47,7 @@ class Digits(tfds.core.GeneratorBasedBuilder):
             features=tfds.features.FeaturesDict(
                 {
                     "image": tfds.features.Image(shape=(8, 8, 1)),
-                    "label": tfds.features.ClassLabel(num_classes=10),
+                    "label": tfds.features.ClassLabel(num_classes=self.DIGITS),
                 }
             ),
             supervised_keys=("image", "label"),
@@ -59,14 +62,14 @@ class Digits(tfds.core.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager):
         images, labels = _images_and_labels()
         parts = {"train": [], "validation": [], "test": []}
-        for digit in range(10):
+        for digit in range(self.DIGITS):
             members = sorted(
                 np.flatnonzero(labels == digit),
                 key=lambda index: hashlib.sha256(images[index].tobytes()).digest(),
             )
             parts["test"] += members[:HELD_OUT]
-            parts["validation"] += members[HELD_OUT : 2 * HELD_OUT]
-            parts["train"] += members[2 * HELD_OUT :]
+            parts["validation"] += members[HELD_OUT : 2 * HELD_OUT][: self.SHOTS]
+            parts["train"] += members[2 * HELD_OUT :][: self.SHOTS]
         return {
             name: self._generate_examples(images[members], labels[members])
             for name, members in parts.items()
@@ -75,6 +78,38 @@ class Digits(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, images, labels):
         for index, (image, label) in enumerate(zip(images, labels, strict=True)):
             yield index, {"image": image, "label": int(label)}
+
+
+class DigitsSeven(Digits):
+    """Builder of `digits_seven`: the images of `digits` that show 0 to 6.
+
+    Example:
+
+    >>> import tempfile
+    >>> builder = DigitsSeven(data_dir=tempfile.mkdtemp())
+    >>> builder.info.features["label"].num_classes
+    7
+    """
+
+    DIGITS = 7
+    RELEASE_NOTES = {"1.0.0": "The splits of digits 1.0.0 without 7, 8 and 9."}
+
+
+class DigitsFew(Digits):
+    """Builder of `digits_few`: five images of each digit to train on.
+
+    They are the first of the training split of `digits`; as many of its validation
+    split are there to choose by, and the whole test split.
+
+    Example:
+
+    >>> import tempfile
+    >>> DigitsFew(data_dir=tempfile.mkdtemp()).SHOTS
+    5
+    """
+
+    SHOTS = 5
+    RELEASE_NOTES = {"1.0.0": "Splits of 50 / 50 / 300, from those of digits 1.0.0."}
 
 
 def _images_and_labels():

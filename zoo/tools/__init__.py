@@ -4,6 +4,7 @@ from .card import Card, card
 from .export import ExportMismatch, export
 from .export_best import ExportBest
 from .finished import export_run, predict_files, tell
+from .finetune import finetune, stage_rates, stages
 from .parity import load_saved, predict_images
 from .run import Run, train
 
@@ -15,9 +16,12 @@ __all__ = [
     "card",
     "export",
     "export_run",
+    "finetune",
     "load_saved",
     "predict_files",
     "predict_images",
+    "stage_rates",
+    "stages",
     "tell",
     "train",
 ]
