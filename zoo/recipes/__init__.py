@@ -25,7 +25,12 @@ __all__ = [
 ]
 
 # one recipe a file, which calls it RECIPE
-_NAMES = ("lenet5_digits",)
+_NAMES = (
+    "lenet5_digits",
+    "resnet20_digits_seven",
+    "resnet20_digits_few",
+    "resnet50_finetune",
+)
 
 
 def names():
@@ -36,8 +41,8 @@ def names():
 
     Example:
 
-    >>> names()
-    ['lenet5_digits']
+    >>> names()[0]
+    'lenet5_digits'
     """
     return list(_NAMES)
 

@@ -154,6 +154,12 @@ class Recipe:
         )
         _require(
             self,
+            "weights",
+            lambda value: value is None or isinstance(value, str) and value,
+            "'imagenet', a path, or null for random ones",
+        )
+        _require(
+            self,
             "freeze",
             lambda value: value is None or self.weights is not None,
             "null where weights is: random weights would never train",

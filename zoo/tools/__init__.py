@@ -3,8 +3,8 @@
 from .card import Card, card
 from .export import ExportMismatch, export
 from .export_best import ExportBest
-from .finished import export_run, predict_files, tell
 from .finetune import finetune, stage_rates, stages
+from .finished import export_run, predict_files, tell
 from .parity import load_saved, predict_images
 from .run import Run, train
 
