@@ -128,18 +128,14 @@ def stages(model):
     >>> found["stem"], found["logits"]
     (['stem_conv', 'stem_conv_norm'], ['logits'])
     """
-    left = {layer.name: layer for layer in model.layers} if _known(model) else {}
-    found = {}
-    for name in endpoints(model):
-        here = _up_to(model, name) & left.keys()
-        found[name] = [each for each in left if each in here]
-        left = {each: layer for each, layer in left.items() if each not in here}
-    found[list(found)[-1]] += left
-    weighty = {layer.name for layer in model.layers if layer.weights}
-    return {
-        name: [each for each in names if each in weighty]
-        for name, names in found.items()
-    }
+    found = {name: [] for name in endpoints(model)}
+    reached = {name: _up_to(model, name) for name in found}
+    last = list(found)[-1]
+    for layer in model.layers:
+        if layer.weights:
+            place = next((name for name in found if layer.name in reached[name]), last)
+            found[place].append(layer.name)
+    return found
 
 
 def stage_rates(model, decay=2.6, multipliers=None):
@@ -210,7 +206,8 @@ def endpoints(model):
     >>> endpoints(zoo.resnet("resnet18", top=False))
     ['stem', 'stage1', 'stage2', 'stage3', 'stage4', 'features']
     """
-    names = [layer.name for layer in model.layers] if _known(model) else []
+    _require_functional(model)
+    names = [layer.name for layer in model.layers]
     found = [name for name in names if ENDPOINT.fullmatch(name)]
     if "features" not in found:
         raise ValueError(
@@ -247,14 +244,13 @@ def copy(model):
     return copied
 
 
-def _known(model):
+def _require_functional(model):
     functional = isinstance(model, keras.Model) and getattr(model, "inputs", None)
     if not functional:
         raise TypeError(
             f"a functional keras.Model is needed, received {model!r}: build one with "
             "kerasmith.zoo, or with keras.Model(inputs, outputs)."
         )
-    return True
 
 
 def _check(model, found, classes, freeze, dropout):
@@ -306,7 +302,7 @@ def _between(model):
 
 
 def _up_to(model, endpoint):
-    """Name the layers that an endpoint is computed by, itself included."""
+    """Name the layers that compute an endpoint, its own included."""
     output = model.get_layer(endpoint).output
     return {layer.name for layer in keras.Model(model.inputs, output).layers}
 
