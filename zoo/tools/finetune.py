@@ -3,6 +3,8 @@
 import re
 
 import keras
+import numpy as np
+from keras import ops
 
 from ...callbacks import DiscriminativeLearningRates
 from ...callbacks.discriminative_rates import is_multiplier
@@ -240,7 +242,9 @@ def copy(model):
     for old, new in zip(layers_in(model), layers_in(copied), strict=True):
         store = {}
         old.save_own_variables(store)
-        new.load_own_variables(store)
+        # copies: on JAX two variables would share an array, which a step then deletes
+        arrays = {key: np.array(ops.convert_to_numpy(store[key])) for key in store}
+        new.load_own_variables(arrays)
     return copied
 
 
