@@ -23,7 +23,7 @@ RECIPE = Recipe(
     promise=Promise(
         test_accuracy=0.9,
         minutes=1,
-        measured="0.935, mean of the seeds 0 and 1 (0.9233, 0.9467); 0.842 from scratch",
+        measured="0.935, mean of the seeds 0 and 1 (0.9233, 0.9467), 41 s",
     ),
     input_shape=(16, 16, 1),
     weights="runs/resnet20_digits_seven/model.keras",
