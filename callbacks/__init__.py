@@ -2,6 +2,7 @@
 
 from .bias_variance import BiasVariance
 from .check_gradients import check_gradients
+from .discriminative_rates import DiscriminativeLearningRates
 from .dropout_schedule import DropoutSchedule
 from .early_stopping import EarlyStopping
 from .error_gaps import bias_variance
@@ -29,6 +30,7 @@ __all__ = [
     "BiasVariance",
     "Criterion",
     "Curves",
+    "DiscriminativeLearningRates",
     "Diverged",
     "DropoutSchedule",
     "EarlyStopping",

@@ -34,6 +34,7 @@ __all__ = [
     "efficientnet",
     "export",
     "inception",
+    "finetune",
     "lenet",
     "mobilenet",
     "names",
@@ -41,6 +42,8 @@ __all__ = [
     "recipes",
     "repeat_targets",
     "resnet",
+    "stage_rates",
+    "stages",
     "summary",
     "tools",
     "train",
@@ -50,10 +53,10 @@ __all__ = [
 
 if TYPE_CHECKING:
     from . import data, recipes, tools
-    from .tools import card, export, train
+    from .tools import card, export, finetune, stage_rates, stages, train
 
 _ROOMS = ("data", "recipes", "tools")
-_TOOLS = ("card", "export", "train")
+_TOOLS = ("card", "export", "finetune", "stage_rates", "stages", "train")
 
 
 def __getattr__(name):

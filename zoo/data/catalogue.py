@@ -12,11 +12,13 @@ from .preprocessing import to_channels
 WINDOW_BYTES = 2**30  # encoded images in a shuffle of what is not held in memory
 
 
-def open_digits(data_dir=None):
+def open_digits(data_dir=None, name="digits"):
     """Open the embedded digits, prepared on disk if they are not yet.
 
     Args:
         data_dir: Folder of prepared sets; that of tensorflow-datasets by default.
+
+        name: `"digits"`, `"digits_seven"` or `"digits_few"`.
 
     Returns:
         Builder of tensorflow-datasets.
@@ -29,14 +31,16 @@ def open_digits(data_dir=None):
     >>> open_digits().info.splits["train"].num_examples
     1197
     """
-    from .digits import Digits
+    from . import digits
 
+    kinds = (digits.Digits, digits.DigitsSeven, digits.DigitsFew)
+    kind = next(kind for kind in kinds if kind.name == name)
     folder = sets_folder(data_dir)
 
     def build():
-        return Digits(data_dir=folder)
+        return kind(data_dir=folder)
 
-    return prepared(build, "digits", quiet=True)
+    return prepared(build, name, quiet=True)
 
 
 def open_catalogue(name, data_dir=None):

@@ -27,6 +27,9 @@ class Digits(tfds.core.GeneratorBasedBuilder):
         https://doi.org/10.24432/C50P49
     """
 
+    # which classes, from 0 on, and how many images of each to train and choose by
+    DIGITS, SHOTS = 10, None
+
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Fixed stratified splits of 1,197 / 300 / 300."}
 
@@ -41,7 +44,7 @@ class Digits(tfds.core.GeneratorBasedBuilder):
             features=tfds.features.FeaturesDict(
                 {
                     "image": tfds.features.Image(shape=(8, 8, 1)),
-                    "label": tfds.features.ClassLabel(num_classes=10),
+                    "label": tfds.features.ClassLabel(num_classes=self.DIGITS),
                 }
             ),
             supervised_keys=("image", "label"),
@@ -55,13 +58,54 @@ class Digits(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager):
         images, labels, members = digit_splits()
+        chosen = {
+            split: self._choose(split, labels, members[split]) for split in members
+        }
         return {
             "validation" if split == "dev" else split: self._generate_examples(
                 images[numbers], labels[numbers]
             )
-            for split, numbers in members.items()
+            for split, numbers in chosen.items()
         }
+
+    def _choose(self, split, labels, members):
+        """Take the first images of each digit that this set has."""
+        shots = None if split == "test" else self.SHOTS
+        of_digits = [members[labels[members] == n][:shots] for n in range(self.DIGITS)]
+        return np.concatenate(of_digits)
 
     def _generate_examples(self, images, labels):
         for index, (image, label) in enumerate(zip(images, labels, strict=True)):
             yield index, {"image": image, "label": int(label)}
+
+
+class DigitsSeven(Digits):
+    """Builder of `digits_seven`: the images of `digits` that show 0 to 6.
+
+    Example:
+
+    >>> import tempfile
+    >>> builder = DigitsSeven(data_dir=tempfile.mkdtemp())
+    >>> builder.info.features["label"].num_classes
+    7
+    """
+
+    DIGITS = 7
+    RELEASE_NOTES = {"1.0.0": "The splits of digits 1.0.0 without 7, 8 and 9."}
+
+
+class DigitsFew(Digits):
+    """Builder of `digits_few`: five images of each digit to train on.
+
+    They are the first of the training split of `digits`; as many of its validation
+    split are there to choose by, and the whole test split.
+
+    Example:
+
+    >>> import tempfile
+    >>> DigitsFew(data_dir=tempfile.mkdtemp()).SHOTS
+    5
+    """
+
+    SHOTS = 5
+    RELEASE_NOTES = {"1.0.0": "Splits of 50 / 50 / 300, from those of digits 1.0.0."}

@@ -8,6 +8,8 @@ from .preprocessing import check_shape, preprocessing
 
 SETS = {
     "digits": "1,797 handwritten digits, 8x8 grey, 10 classes; needs no network",
+    "digits_seven": "those of 0 to 6, to learn from for the rest",
+    "digits_few": "5 training images of each digit, for what has learnt from others",
     "tfds:NAME": "a set of tensorflow-datasets: tfds:mnist, tfds:cifar10, ...",
     "folder:PATH": "your own images, one sub-folder a class",
 }
@@ -77,8 +79,8 @@ def load(
     if input_shape is not None:
         input_shape = check_shape(input_shape)
     kind, _, rest = str(name).partition(":")
-    if name == "digits":
-        source = _digits(data_dir)
+    if name in SETS and name.startswith("digits"):
+        source = _digits(name, data_dir)
     elif kind == "tfds" and rest:
         source = _catalogue(rest, data_dir)
     elif kind == "folder" and rest:
@@ -97,13 +99,13 @@ def load(
     return assemble(splits, description, preprocess, batch_size, seed, augment, hold)
 
 
-def _digits(data_dir):
+def _digits(name, data_dir):
     from . import catalogue
 
-    builder = catalogue.open_digits(data_dir)
+    builder = catalogue.open_digits(data_dir, name)
     return _from_builder(
         builder,
-        "digits",
+        name,
         "Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak, 1998, "
         "UCI Machine Learning Repository, https://doi.org/10.24432/C50P49, as "
         "scikit-learn carries it",

@@ -105,7 +105,7 @@ def _require_download(builder, name):
 def _offline(builder, name, problem):
     root = pathlib.Path(builder.data_dir_root)
     there = sorted({path.parts[len(root.parts)] for path in _prepared_in(root)})
-    there = [f"tfds:{each}" for each in there if each != "digits"]
+    there = [f"tfds:{each}" for each in there if not each.startswith("digits")]
     return (
         f"{name} is not in {root} and cannot be downloaded: {problem}. Without "
         f"network there are {', '.join(['digits', 'folder:PATH', *there])}."

@@ -40,6 +40,9 @@ _NAMES = (
     "vgg16_imagefolder",
     "resnet50_imagenet",
     "efficientnet_b0_imagenet",
+    "resnet20_digits_seven",
+    "resnet20_digits_few",
+    "resnet50_finetune",
 )
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import pathlib
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any
 
 import keras
@@ -76,6 +77,11 @@ class Recipe:
         promise: What it claims to reach.
         input_shape: Height, width and channels of the images for the model.
         options: Further options for `kerasmith.zoo.build`, such as parts.
+        weights: What training starts from: `"imagenet"` or the path of a `model.keras`
+            of the same architecture; random ones if `None`.
+        freeze: The last endpoint that keeps its weights, as for
+            `kerasmith.zoo.finetune`; all layers train if `None`.
+        rate_decay: Each stage learns at the rate of the next divided by this.
         scale: Multiplies pixel values of 0 to 255.
         offset: Is added to them then.
         augment: Makes the list of Keras layers that change the training images.
@@ -115,6 +121,9 @@ class Recipe:
     promise: Promise
     input_shape: tuple[int, int, int] = (32, 32, 1)
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    weights: str | None = None
+    freeze: str | None = None
+    rate_decay: float = 1.0
     scale: float = 1 / 255
     offset: float = 0.0
     augment: Callable[[], list[keras.Layer]] | None = None
@@ -145,6 +154,21 @@ class Recipe:
         for name in ("learning_rate", "scale"):
             _require(self, name, lambda v: _is_number(v) and v > 0, "a number above 0")
         _require(self, "offset", _is_number, "a number")
+        _require(
+            self, "rate_decay", lambda v: _is_number(v) and 1 <= v < inf, "1 or more"
+        )
+        _require(
+            self,
+            "weights",
+            lambda value: value is None or isinstance(value, str) and value,
+            "'imagenet', a path, or null for random ones",
+        )
+        _require(
+            self,
+            "freeze",
+            lambda value: value is None or self.weights is not None,
+            "null where weights is: random weights would never train",
+        )
         _require(self, "warmup", _is_warmup, "steps, or a share of them below 1")
         choose("schedule", self.schedule, SCHEDULES)
         choose("metric to monitor", self.monitor, MONITORS)

@@ -7,6 +7,7 @@ from .evaluate import Evaluation, evaluate
 from .evaluation_page import tell_evaluation, write_evaluation
 from .export import ExportMismatch, export
 from .export_best import ExportBest
+from .finetune import finetune, stage_rates, stages
 from .finished import export_run, predict_files, tell
 from .parity import load_saved, predict_images
 from .run import Run, train
@@ -26,9 +27,12 @@ __all__ = [
     "export_ensemble",
     "export_run",
     "fit_temperature",
+    "finetune",
     "load_saved",
     "predict_files",
     "predict_images",
+    "stage_rates",
+    "stages",
     "tell",
     "tell_evaluation",
     "train",

@@ -16,6 +16,7 @@ from ...callbacks import (
 from ...callbacks.files import replacing
 from .. import registry
 from .card import card
+from .finetune import freeze_up_to, stage_rates
 
 # steps; a state is saved at least as often
 LONG_EPOCH = 500
@@ -72,10 +73,13 @@ def build_model(recipe, data):
             recipe.model,
             classes=data.description.classes,
             input_shape=recipe.input_shape,
+            weights=recipe.weights,
             **recipe.options,
         )
     finally:
         keras.config.set_dtype_policy(policy)
+    if recipe.freeze is not None:
+        freeze_up_to(model, recipe.freeze)
     config = {**recipe.optimizer_options, "learning_rate": recipe.learning_rate}
     optimizer = keras.optimizers.get({"class_name": recipe.optimizer, "config": config})
     steps = recipe.steps_per_execution
@@ -150,6 +154,8 @@ def fit(recipe, model, data, folder, verbose: str | int = "auto"):
     stopping, log = _stopping(recipe, folder), HistoryLog(folder / "history.csv")
     callbacks = [stopping, _learning_rate(recipe, folder)]
     callbacks += [*recipe.callbacks(data, folder), log]
+    if recipe.rate_decay != 1:
+        callbacks.append(stage_rates(model, recipe.rate_decay))
     stateful = [callback for callback in callbacks if hasattr(callback, "get_state")]
     states = folder / "training" / "states"
     resume = Resume(states, stateful, data=data, **_every(data.steps))
