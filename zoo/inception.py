@@ -15,7 +15,7 @@ its paper, is left out.
 
 import collections
 import dataclasses
-from typing import Unpack
+from typing import Any, Unpack
 
 import keras
 
@@ -324,7 +324,8 @@ def _module(part, x, branches, name, padded):
     """Put the ends of all branches behind each other."""
     ends = []
     for number, steps in enumerate(branches, 1):
-        branch, sides = f"{name}_branch{number}", ()
+        branch = f"{name}_branch{number}"
+        sides: Any = ()
         if isinstance(steps[-1][0], tuple):
             *steps, sides = steps
         y = _follow(part, x, steps, branch, padded)

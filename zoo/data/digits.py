@@ -4,6 +4,7 @@ tensorflow-datasets.
 Import this module only where the set is wanted: it imports tensorflow-datasets.
 """
 
+import numpy as np
 import tensorflow_datasets as tfds
 
 from .digit_splits import digit_splits
