@@ -33,9 +33,9 @@ def convolve(x, kernel, *, strides, padding):
     count = math.prod(outputs) * (x.shape[0] or math.inf)
     # each call brings the kernel into another order first: for a few positions that
     # is most of the work, and a product of matrices does without
-    if one_position and count <= max(channels, filters):
+    if one_position and count < max(channels, filters):
         return _multiply(_every(x, strides), kernel, outputs)
-    if max(strides) == 1 and count <= filters:
+    if max(strides) == 1 and count < filters:
         return _multiply(_patches(x, size, outputs, padding), kernel, outputs)
     if one_position and x.dtype == tf.bfloat16:
         return _convolve_positions(x, kernel, strides)
