@@ -24,7 +24,7 @@ def convolve(x, kernel, *, strides, padding):
     Returns:
         Tensor of shape `(batch, new height, new width, filters)`.
     """
-    kernel = keras.ops.convert_to_tensor(kernel)
+    kernel = tf.convert_to_tensor(kernel)  # Keras would leave its variables as they are
     size, (channels, filters) = kernel.shape[:2], kernel.shape[2:]
     one_position = size == (1, 1)
     if _is_plain(x):
@@ -54,7 +54,7 @@ def convolve_depthwise(x, kernel, *, strides, padding):
     Returns:
         Tensor of shape `(batch, new height, new width, channels * multiplier)`.
     """
-    kernel = keras.ops.convert_to_tensor(kernel)
+    kernel = tf.convert_to_tensor(kernel)  # Keras would leave its variables as they are
     wide, strided = kernel.shape[1] > COLUMNS, max(strides) > 1
     slow = wide or (strided and x.dtype == tf.bfloat16)
     if not slow or _is_plain(x):
