@@ -1,5 +1,6 @@
 """Layers and what Keras looks up beside them: everything here computes on tensors."""
 
+from .activation import Activation
 from .activations import scaled_tanh
 from .attention_cell import AttentionCell
 from .batch_norm import BatchNormalization
@@ -7,6 +8,7 @@ from .concrete_dropout import ConcreteDropout
 from .connection_table import ConnectionTableConv2D
 from .constrain import constrain
 from .constraints import MaxNorm, MinMaxNorm, UnitNorm
+from .convolution import Conv2D, DepthwiseConv2D
 from .drop_block import DropBlock
 from .drop_connect import DropConnect
 from .drop_path import DropPath
@@ -37,10 +39,13 @@ from .zoneout import Zoneout
 from .zoneout_rnn import ZoneoutGRU, ZoneoutLSTM
 
 __all__ = [
+    "Activation",
     "AttentionCell",
     "BatchNormalization",
     "ConcreteDropout",
     "ConnectionTableConv2D",
+    "Conv2D",
+    "DepthwiseConv2D",
     "DropBlock",
     "DropConnect",
     "DropPath",

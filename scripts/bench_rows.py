@@ -9,6 +9,7 @@ import tempfile
 from kerasmith.scripts import (
     bench_attention,
     bench_callbacks,
+    bench_classifiers,
     bench_dropout,
     bench_normalization,
     bench_recurrent,
@@ -98,4 +99,5 @@ ROWS = {
     **bench_recurrent.ROWS,
     **bench_attention.ROWS,
     **bench_callbacks.ROWS,
+    **bench_classifiers.ROWS,
 }

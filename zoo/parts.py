@@ -193,7 +193,7 @@ class Parts:
         (None, 5, 4, 4)
         """
         x, padding = pad(x, size, stride, padding, name)
-        convolution = keras.layers.Conv2D(
+        convolution = layers.Conv2D(
             filters,
             size,
             stride,
@@ -227,7 +227,7 @@ class Parts:
         x, padding = pad(x, size, stride, padding, name)
         keywords = {"use_bias": self.norm is None, "name": name, "padding": padding}
         keywords |= self.kernel_keywords("depthwise")
-        convolution = keras.layers.DepthwiseConv2D(size, stride, **keywords)
+        convolution = layers.DepthwiseConv2D(size, stride, **keywords)
         return self.finish(convolution(x), name, endpoint)
 
     def dense(self, x, units, *, name, dtype=None):
@@ -305,7 +305,7 @@ class Parts:
         """
         if makes_layers(self.activation):
             return _apply(self.activation, x, name)
-        return keras.layers.Activation(self.activation, name=name)(x)
+        return layers.Activation(self.activation, name=name)(x)
 
     def drop(self, x, name):
         """Drop out, where there is a dropout part.

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from .folding import fold
 from .group_norm import group_norm
 from .xla import is_compiling
 
@@ -56,6 +57,11 @@ def normalize(x, gamma, beta, mean, variance, *, axis, epsilon):
     """
     if x.dtype not in FUSED:
         return _affine(x, gamma, beta, mean, variance, axis, epsilon)
+    if axis % x.shape.rank == x.shape.rank - 1:
+        scale = gamma * tf.math.rsqrt(variance + epsilon)
+        folded = fold(x, scale, beta - mean * scale)
+        if folded is not None:
+            return folded
     return _fused(x, gamma, beta, mean, variance, axis, epsilon)[0]
 
 
