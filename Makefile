@@ -48,11 +48,10 @@ lint: .venv/.test
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/pyright --warnings
 
-test: lint
+test: lint $(if $(filter 1,$(TORCH)),.venv/.torch)
 	KERAS_BACKEND=tensorflow $(BIN)/pytest -n 3 --dist loadfile
 	KERAS_BACKEND=jax $(BIN)/pytest -n 3 --dist loadfile $(EVERYWHERE)
 ifeq ($(TORCH),1)
-	$(MAKE) .venv/.torch
 	KERAS_BACKEND=torch OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile $(EVERYWHERE)
 endif
 

@@ -5,10 +5,15 @@ import functools
 import keras
 import numpy as np
 import pytest
-import torch
-from torch.nn import functional
 
 from kerasmith import layers, zoo
+
+torch = pytest.importorskip("torch")
+functional = torch.nn.functional
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() == "jax",
+    reason="compiles each of a hundred convolutions; the layers are asked one by one",
+)
 
 # torch's own names for what stands between convolutions
 relu = functional.relu

@@ -1,6 +1,5 @@
 """Convolutions against sums written in NumPy, whatever road computes them."""
 
-
 import keras
 import numpy as np
 import pytest

@@ -8,6 +8,11 @@ from keras_weights import copy, randomize
 from kerasmith import layers, zoo
 from kerasmith.zoo.efficientnet import VARIANTS, efficientnet, scale
 
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() == "jax",
+    reason="compiles each of a hundred convolutions; the layers are asked one by one",
+)
+
 
 def numbers(tensor):
     return keras.ops.convert_to_numpy(tensor)

@@ -3,11 +3,16 @@
 import keras
 import numpy as np
 import pytest
-import torch
-from torch.nn import functional
 
 from kerasmith import layers, zoo
 from kerasmith.zoo.inception import VARIANTS
+
+torch = pytest.importorskip("torch")
+functional = torch.nn.functional
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() == "jax",
+    reason="compiles each of a hundred convolutions; the layers are asked one by one",
+)
 
 SEEN = {"classes": 3, "input_shape": (33, 25, 2), "stem": "small"}
 

@@ -54,7 +54,7 @@ def test_it_normalizes_over_the_axis_it_is_given():
 
 
 def test_results_and_gradients_are_those_of_torch():
-    import torch
+    torch = pytest.importorskip("torch")
 
     x, upstream = drawn(2, 5, 3, 9), drawn(2, 5, 3, 9)[::-1].copy()
     peer = torch.nn.LocalResponseNorm(5, alpha=5 * 0.3, beta=0.75, k=2.0)

@@ -7,6 +7,11 @@ from keras_weights import copy, randomize
 
 from kerasmith import layers, zoo
 
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() == "jax",
+    reason="compiles each of a hundred convolutions; the layers are asked one by one",
+)
+
 APPLICATIONS = keras.applications
 
 
