@@ -9,7 +9,8 @@ from .recipe import Promise
 RECIPE = on_digits(
     "efficientnet_b0",
     Promise(0.98, 3, "mean of XX"),
-    options={"norm": "batch:0.9"},
+    input_shape=(64, 64, 1),
+    options={"norm": "batch:0.9", "drop_path": 0.0},
     learning_rate=3e-3,
-    epochs=20,
+    epochs=15,
 )
