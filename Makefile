@@ -14,6 +14,9 @@ EVERYWHERE := tests/conformance $(wildcard tests/test_*mathematics*.py) $(addpre
 	callback_learning_rate callback_training_monitor callback_weight_average callbacks \
 	callbacks_together clipping_rules constrain monte_carlo normalization_precision \
 	transformer_decoding weight_wrappers zoneout_coins))
+# JAX compiles every model of these anew, for minutes; by hand they are asked there, too
+SLOW_ON_JAX := $(addprefix tests/test_callback_, $(addsuffix .py, best_weights learning_rate \
+	training_monitor weight_average))
 
 .PHONY: help train test lint bench clean
 help:
@@ -50,7 +53,7 @@ lint: .venv/.test
 
 test: lint $(if $(filter 1,$(TORCH)),.venv/.torch)
 	KERAS_BACKEND=tensorflow $(BIN)/pytest -n 3 --dist loadfile
-	KERAS_BACKEND=jax $(BIN)/pytest -n 3 --dist loadfile $(EVERYWHERE)
+	KERAS_BACKEND=jax $(BIN)/pytest -n 3 --dist loadfile $(filter-out $(SLOW_ON_JAX), $(EVERYWHERE))
 ifeq ($(TORCH),1)
 	KERAS_BACKEND=torch OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile $(EVERYWHERE)
 endif

@@ -1,5 +1,6 @@
 """What every test starts from: one backend, one seed, float32."""
 
+import gc
 import os
 import pathlib
 import sys
@@ -17,14 +18,31 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 
+# files whose tests build networks of millions of weights
+LARGE = {
+    f"test_{name}"
+    for name in (
+        "alexnet_vgg_nin_mathematics",
+        "architectures",
+        "finetune",
+        "imagenet_weights",
+        "inception_mathematics",
+        "representatives",
+        "weights",
+    )
+}
+
+
 @pytest.fixture(autouse=True)
-def _the_same_start():
+def _the_same_start(request):
     """Seed everything, and put back the dtype policy that a test has changed."""
     if "keras" in sys.modules:  # tests that read sources need not wait for it
         sys.modules["keras"].utils.set_random_seed(1998)
     yield
     if "keras" in sys.modules:
         sys.modules["keras"].config.set_dtype_policy("float32")
+    if request.path.stem in LARGE:
+        gc.collect()  # models are circles of references, and weigh gigabytes together
 
 
 @pytest.fixture(scope="module")
