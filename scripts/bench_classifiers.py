@@ -4,6 +4,7 @@ import functools
 import gc
 import importlib.util
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -250,12 +251,13 @@ def _rate_of_products(dtype):
     return PRODUCT**3 / _seconds(lambda: keras.ops.matmul(matrix, matrix)) / 1e9
 
 
-def _seconds(work, times=7):
-    work()
-    began = time.perf_counter()
+def _seconds(work, times=9):
+    seconds = []
     for _ in range(times):
+        began = time.perf_counter()
         work()
-    return (time.perf_counter() - began) / times
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds)
 
 
 def _pytorch_step(dtype):
