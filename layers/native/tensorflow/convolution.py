@@ -2,6 +2,7 @@
 
 import functools
 import math
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -24,8 +25,10 @@ def convolve(x, kernel, *, strides, padding):
     Returns:
         Tensor of shape `(batch, new height, new width, filters)`.
     """
-    kernel = tf.convert_to_tensor(kernel)  # Keras would leave its variables as they are
-    size, (channels, filters) = kernel.shape[:2], kernel.shape[2:]
+    # Keras would leave its variables as they are
+    kernel = tf.convert_to_tensor(kernel)
+    shape: Any = kernel.shape
+    size, (channels, filters) = shape[:2], shape[2:]
     one_position = size == (1, 1)
     if _is_plain(x):
         return _convolve(x, kernel, strides, padding)
@@ -54,8 +57,10 @@ def convolve_depthwise(x, kernel, *, strides, padding):
     Returns:
         Tensor of shape `(batch, new height, new width, channels * multiplier)`.
     """
-    kernel = tf.convert_to_tensor(kernel)  # Keras would leave its variables as they are
-    wide, strided = kernel.shape[1] > COLUMNS, max(strides) > 1
+    # Keras would leave its variables as they are
+    kernel = tf.convert_to_tensor(kernel)
+    shape: Any = kernel.shape
+    wide, strided = shape[1] > COLUMNS, max(strides) > 1
     slow = wide or (strided and x.dtype == tf.bfloat16)
     if not slow or _is_plain(x):
         return _depthwise(x, kernel, strides, padding)
