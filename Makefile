@@ -15,8 +15,9 @@ EVERYWHERE := tests/conformance $(wildcard tests/test_*mathematics*.py) $(addpre
 	callbacks_together clipping_rules constrain monte_carlo normalization_precision \
 	transformer_decoding weight_wrappers zoneout_coins))
 # JAX compiles every model of these anew, for minutes; by hand they are asked there, too
-SLOW_ON_JAX := $(addprefix tests/test_callback_, $(addsuffix .py, best_weights learning_rate \
-	training_monitor weight_average))
+SLOW_ON_JAX := $(addprefix tests/test_, $(addsuffix .py, attention_cache \
+	callback_best_weights callback_learning_rate callback_training_monitor \
+	callback_weight_average callbacks_together transformer_decoding))
 
 .PHONY: help train test lint bench clean
 help:

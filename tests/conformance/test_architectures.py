@@ -2,7 +2,7 @@
 
 Most is asked of models without numbers: in a `keras.StatelessScope` variables have
 shapes and nothing is allocated. What concerns stems and heads is asked once of the
-variants that differ in their depth alone, and what costs seconds, to train, to save, to
+variants that differ in depth, width or norms alone, and what costs seconds, to train, to save, to
 export, of the representatives, whose blocks the others repeat.
 """
 
@@ -18,7 +18,8 @@ from conformance.architecture_sizes import DEFAULT, REPRESENTATIVES, SMALL
 from kerasmith import zoo
 
 # fields of a family's row that no stem and no head depends on
-INSIDE = ("summary", "accuracy", "paper", "depths")
+INSIDE = ("summary", "accuracy", "paper", "depths", "depth", "width", "parts")
+INSIDE += ("input_shape", "classes")
 
 
 def edges():
