@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from kerasmith import layers, zoo
+from kerasmith.zoo.tools.symbolic import without_numbers
 
 torch = pytest.importorskip("torch")
 functional = torch.nn.functional
@@ -38,8 +39,7 @@ def randomized(model, seed=0):
 
 
 def symbolic(name, **options):
-    with keras.StatelessScope(initialize_variables=False):
-        return zoo.build(name, **options)
+    return without_numbers(lambda: zoo.build(name, **options))
 
 
 class Peer:

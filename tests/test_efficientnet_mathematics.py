@@ -7,6 +7,7 @@ from keras_weights import copy, randomize
 
 from kerasmith import layers, zoo
 from kerasmith.zoo.efficientnet import VARIANTS, efficientnet, scale
+from kerasmith.zoo.tools.symbolic import without_numbers
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() == "jax",
@@ -40,9 +41,9 @@ def test_logits_are_those_of_keras_applications():
 def test_rates_are_those_of_keras_applications(number):
     shape = (32, 32, 3)
     build = getattr(keras.applications, f"EfficientNetB{number}")
-    with keras.StatelessScope(initialize_variables=False):
-        theirs = build(input_shape=shape, weights=None)
-        ours = zoo.build(f"efficientnet_b{number}", input_shape=shape)
+    theirs = without_numbers(lambda: build(input_shape=shape, weights=None))
+    name = f"efficientnet_b{number}"
+    ours = without_numbers(lambda: zoo.build(name, input_shape=shape))
     kinds = keras.layers.Dropout, layers.DropPath
     expected, found = (
         [x.get_config()["rate"] for x in model.layers if isinstance(x, kinds)]
@@ -62,8 +63,7 @@ def published_filters(filters, width):
 
 @pytest.mark.parametrize("width, depth", [(0.3, 0.4), (1.15, 1.3), (2.0, 3.1)])
 def test_scaling_rounds_as_the_published_code(width, depth):
-    with keras.StatelessScope(initialize_variables=False):
-        model = efficientnet(scale(depth, width, 40))
+    model = without_numbers(lambda: efficientnet(scale(depth, width, 40)))
     assert model.input_shape == (None, 40, 40, 3)
     filters = [
         layer.filters

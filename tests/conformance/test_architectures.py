@@ -2,8 +2,8 @@
 
 Most is asked of models without numbers: in a `keras.StatelessScope` variables have
 shapes and nothing is allocated. What concerns stems and heads is asked once of the
-variants that differ in depth, width or norms alone, and what costs seconds, to train, to save, to
-export, of the representatives, whose blocks the others repeat.
+variants that differ in depth, width or norms alone, and what costs seconds, to train,
+to save, to export, of the representatives, whose blocks the others repeat.
 """
 
 import dataclasses
@@ -16,6 +16,7 @@ import pytest
 from conformance.architecture_sizes import DEFAULT, REPRESENTATIVES, SMALL
 
 from kerasmith import zoo
+from kerasmith.zoo.tools.symbolic import without_numbers
 
 # fields of a family's row that no stem and no head depends on
 INSIDE = ("summary", "accuracy", "paper", "depths", "depth", "width", "parts")
@@ -66,8 +67,7 @@ def build(name, **options):
 
 def symbolic(name, **options):
     """Build a small one without numbers."""
-    with keras.StatelessScope(initialize_variables=False):
-        return build(name, **options)
+    return without_numbers(lambda: build(name, **options))
 
 
 @functools.cache

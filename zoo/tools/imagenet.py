@@ -16,6 +16,7 @@ from .adapting import (
 )
 from .imagenet_files import cache, fetch
 from .imagenet_names import HOSTED
+from .symbolic import without_numbers
 
 HEAD = "logits"
 FIRST_DENSE = "fc6"  # of VGG
@@ -298,8 +299,7 @@ def _changes(model):
     for layer in model.layers:
         if layer.name == HEAD:
             options |= {"top": True, "classes": layer.units}
-    with keras.StatelessScope(initialize_variables=False):
-        published = build(model.name, **options)
+    published = without_numbers(lambda: build(model.name, **options))
     published = {layer.name: layer for layer in published.layers}
     ours = {layer.name: layer for layer in model.layers}
     for name in {**published, **ours}:

@@ -2,10 +2,9 @@
 
 import importlib
 
-import keras
-
 from .. import recipes, registry
 from .card import card
+from .symbolic import without_numbers
 
 HEADER = """| variant | what | input | parameters | multiply-adds | paper | here |
 |---|---|---|---|---|---|---|
@@ -37,9 +36,7 @@ def symbolic_card(name):
     >>> symbolic_card("resnet20").trainable_parameters
     269722
     """
-    # in this scope variables have shapes and no values
-    with keras.StatelessScope(initialize_variables=False):
-        return card(registry.build(name))
+    return without_numbers(lambda: card(registry.build(name)))
 
 
 def row(name, counted):
