@@ -8,7 +8,7 @@ from .recipe import Promise
 
 RECIPE = on_digits(
     "alexnet_one_weird_trick",
-    Promise(0.98, 3, "mean of XX"),
+    Promise(0.98, None, "99.0 % with seed 0, the mean of three not yet measured here"),
     options={"stem": "small"},
     learning_rate=3e-4,
     epochs=15,
