@@ -33,6 +33,12 @@ LARGE = {
 }
 
 
+def pytest_collection_finish():
+    """Let what was imported be, whenever garbage is looked for from here on."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _the_same_start(request):
     """Seed everything, and put back the dtype policy that a test has changed."""

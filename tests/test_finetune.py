@@ -240,7 +240,9 @@ def test_rates_that_cannot_be_are_told(trained):
 
 
 class Ten:
-    """Stands for data of ten classes."""
+    """Stands for data of ten classes, one batch an epoch."""
+
+    steps = 1
 
     class description:  # noqa: N801
         classes = 10

@@ -230,7 +230,9 @@ def inception(
         https://arxiv.org/abs/1512.00567
     """
     chosen = choose("variant of inception", variant, VARIANTS)
-    part = chosen.parts.override("inception", parts, without=("drop_path",))
+    part = chosen.parts.override(
+        "inception", parts, without=("drop_path",), options=("auxiliary",)
+    )
     small = stem == "small"
     image, x, classes = classifier.begin(
         variant,

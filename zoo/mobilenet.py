@@ -156,7 +156,7 @@ def mobilenet(
     """
     chosen = choose("variant of mobilenet", variant, VARIANTS)
     without = () if chosen.inverted else ("drop_path",)
-    part = chosen.parts.override(variant, parts, without=without)
+    part = chosen.parts.override(variant, parts, without=without, options=("width",))
     image, x, classes = classifier.begin(
         variant,
         chosen,

@@ -85,13 +85,14 @@ class Parts:
                 f"drop_path needs a rate in [0, 1), received {self.drop_path}."
             )
 
-    def override(self, family, keywords, *, without=()):
+    def override(self, family, keywords, *, without=(), options=()):
         """Exchange parts by keyword.
 
         Args:
             family: Name of the architecture, for messages.
             keywords: Mapping of the parts to exchange.
             without: Parts that have no place in this architecture.
+            options: Options of this architecture that not every family has.
 
         Returns:
             New `Parts`.
@@ -109,7 +110,7 @@ class Parts:
         for name in keywords:
             if name in without:
                 raise ValueError(f"{family} has no place for the part {name!r}.")
-            choose(f"option of {family}", name, [*OPTIONS, *places])
+            choose(f"option of {family}", name, [*OPTIONS, *options, *places])
         return dataclasses.replace(self, **keywords)
 
     def conv(self, x, filters, size, stride=1, *, name, endpoint=None, **options):

@@ -8,6 +8,7 @@ to save, to export, of the representatives, whose blocks the others repeat.
 
 import dataclasses
 import functools
+import gc
 import re
 
 import keras
@@ -72,7 +73,10 @@ def symbolic(name, **options):
 
 @functools.cache
 def kept(name):
-    return symbolic(name)
+    model = symbolic(name)
+    gc.collect()
+    gc.freeze()  # garbage is looked for after each test here, and these stay
+    return model
 
 
 def test_every_small_input_belongs_to_an_architecture():

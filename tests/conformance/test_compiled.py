@@ -71,7 +71,9 @@ def _learn(rows, jit, steps):
         loss={name: "mse" for name in rows},
         jit_compile=jit,
     )
-    fit = model.fit(inputs, targets, batch_size=12, epochs=steps, verbose=0)
+    fit = model.fit(
+        inputs, targets, batch_size=12, epochs=steps, shuffle=False, verbose=0
+    )
     after = losses()
     return {
         name: (before[name], after[name], fit.history[f"{name}_loss"]) for name in rows
@@ -86,7 +88,8 @@ def learned():
 @pytest.fixture(scope="module")
 def learned_the_other_way():
     # "auto" is no XLA on the CPU
-    return _learn(LAYERS, jit=True, steps=3)
+    rows = {name: ROWS[name] for name in LAYERS if not ROWS[name].draws()}
+    return _learn(rows, jit=True, steps=3)
 
 
 @every_name

@@ -2,7 +2,7 @@
 
 >>> from kerasmith.zoo import data
 >>> [name for name, _ in data.names()]
-['digits', 'tfds:NAME', 'folder:PATH']
+['digits', 'digits_seven', 'digits_few', 'tfds:NAME', 'folder:PATH']
 """
 
 from .canvas import Canvas, digits_canvas

@@ -94,7 +94,7 @@ def freeze_up_to(model, freeze, *, freeze_norms=True):
     >>> from kerasmith import zoo
     >>> model = zoo.lenet("lenet5_modern")
     >>> freeze_up_to(model, "features")
-    >>> [weight.shape for weight in model.trainable_weights]
+    >>> [tuple(weight.shape) for weight in model.trainable_weights]
     [(84, 10), (10,)]
     """
     _check_freeze(model, endpoints(model), freeze)
