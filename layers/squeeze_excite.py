@@ -5,6 +5,8 @@ import numbers
 import keras
 from keras import ops
 
+from . import native
+
 
 @keras.saving.register_keras_serializable("kerasmith")
 class SqueezeExcite(keras.layers.Layer):
@@ -145,6 +147,8 @@ class SqueezeExcite(keras.layers.Layer):
         """Give the mean of each channel over the positions that count."""
         rank = len(inputs.shape)
         last = self.data_format == "channels_last"
+        if mask is None and last:
+            return native.of("squeeze").mean_of_positions(inputs)
         axes = tuple(range(1, rank - 1) if last else range(2, rank))
         if mask is None:
             # a sum in half precision could overflow
