@@ -202,6 +202,8 @@ def _read_epoch(split, preprocess, batch_size, seed, counter):
     """Read each epoch from its source in an order of its own."""
     steps = -(-split.count // batch_size)
 
+    # nothing in it branches on tensors, and of what reads it AutoGraph would warn
+    @tf.autograph.experimental.do_not_convert
     def start(epoch):
         examples = split.read(order.derive(seed, epoch, 0))
         batches = preprocessed(examples, preprocess).batch(batch_size)
