@@ -147,7 +147,8 @@ class SqueezeExcite(keras.layers.Layer):
         """Give the mean of each channel over the positions that count."""
         rank = len(inputs.shape)
         last = self.data_format == "channels_last"
-        if mask is None and last:
+        # a symbolic call is followed operation by operation, to count what it takes
+        if mask is None and last and not keras.utils.is_keras_tensor(inputs):
             return native.of("squeeze").mean_of_positions(inputs)
         axes = tuple(range(1, rank - 1) if last else range(2, rank))
         if mask is None:
