@@ -19,6 +19,9 @@ SLOW_ON_JAX := $(addprefix tests/test_, $(addsuffix .py, attention_cache \
 	callback_best_weights callback_learning_rate callback_training_monitor \
 	callback_weight_average callbacks_together transformer_decoding))
 
+# a file is one worker's, and files begin in the order of tests/conftest.py
+SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
+
 .PHONY: help train test lint bench clean
 help:
 	@echo "make train   train LeNet-5 on handwritten digits, offline: runs/lenet5_digits"
@@ -53,10 +56,10 @@ lint: .venv/.test
 	$(BIN)/pyright --warnings
 
 test: lint $(if $(filter 1,$(TORCH)),.venv/.torch)
-	KERAS_BACKEND=tensorflow $(BIN)/pytest -n 3 --dist loadfile
-	KERAS_BACKEND=jax $(BIN)/pytest -n 3 --dist loadfile $(filter-out $(SLOW_ON_JAX), $(EVERYWHERE))
+	KERAS_BACKEND=tensorflow $(BIN)/pytest $(SIDE_BY_SIDE)
+	KERAS_BACKEND=jax $(BIN)/pytest $(SIDE_BY_SIDE) $(filter-out $(SLOW_ON_JAX), $(EVERYWHERE))
 ifeq ($(TORCH),1)
-	KERAS_BACKEND=torch OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile $(EVERYWHERE)
+	KERAS_BACKEND=torch OMP_NUM_THREADS=1 $(BIN)/pytest $(SIDE_BY_SIDE) $(EVERYWHERE)
 endif
 
 bench: .venv/.test

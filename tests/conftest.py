@@ -33,6 +33,37 @@ LARGE = {
 }
 
 
+# files of minutes: a worker that came to one last would keep the others waiting
+LONG = [
+    f"test_{name}"
+    for name in (
+        "run",
+        "compiled",
+        "callback_resume",
+        "killed_training",
+        "imagenet_weights",
+        "representatives",
+        "architectures",
+        "callbacks_together",
+        "docs",
+        "published_counts",
+        "search",
+        "doctests",
+        "fresh_process",
+        "callback_best_weights",
+        "callback_freezing",
+        "callback_weight_average",
+        "attention_memory",
+    )
+]
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the files that take longest."""
+    rank = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
+
 def pytest_collection_finish():
     """Let what was imported be, whenever garbage is looked for from here on."""
     gc.collect()
