@@ -8,7 +8,7 @@ from .recipe import Promise
 
 RECIPE = on_digits(
     "efficientnet_b0",
-    Promise(0.98, None, "not yet measured here"),
+    Promise(0.97, None, "98.3 % with seed 0, the mean of three not yet measured here"),
     input_shape=(64, 64, 1),
     options={"norm": "batch:0.9", "drop_path": 0.0},
     learning_rate=3e-3,

@@ -1,6 +1,10 @@
 """ResNet-20 on the handwritten digits of scikit-learn.
 
-kerasmith train resnet20_digits
+    kerasmith train resnet20_digits
+
+Promise: at least 98 % of the test images right, in 3 minutes of training on two
+processor cores. Measured: 99.78 % (99.67, 100.00 and 99.67 for the seeds 0 to 2), in
+about 110 s each, on one core.
 """
 
 from .common import on_digits
@@ -8,7 +12,11 @@ from .recipe import Promise
 
 RECIPE = on_digits(
     "resnet20",
-    Promise(0.98, None, "99.7 % with seed 0, the mean of three not yet measured here"),
+    Promise(
+        0.98,
+        3,
+        "0.9978, mean of the seeds 0 to 2 (0.9967 to 1.0000), about 110 s on one core",
+    ),
     optimizer="sgd",
     optimizer_options={"momentum": 0.9},
     learning_rate=0.05,
