@@ -20,7 +20,7 @@ SLOW_ON_JAX := $(addprefix tests/test_, $(addsuffix .py, attention_cache \
 	callback_weight_average callbacks_together transformer_decoding))
 
 # a file is one worker's, and files begin in the order of tests/conftest.py
-SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
+SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart=0
 
 .PHONY: help train test lint bench clean
 help:
