@@ -1,6 +1,6 @@
 """A process killed by SIGKILL at any moment, and started again, loses nothing.
 
-KILLS=30 pytest tests/test_killed_training.py asks it for 30 moments in the place of 5,
+KILLS=30 pytest tests/test_killed_training.py asks it for 30 moments in the place of 4,
 half of them with Keras' callbacks and half with ours.
 """
 
@@ -16,7 +16,7 @@ import time
 import pytest
 
 SCRIPT = pathlib.Path(__file__).with_name("killed_training.py")
-KILLS = int(os.environ.get("KILLS", "5"))
+KILLS = int(os.environ.get("KILLS", "4"))
 
 
 def start(folder, steering):
