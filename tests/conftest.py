@@ -68,8 +68,25 @@ def pytest_collection_modifyitems(items):
 
 def pytest_collection_finish():
     """Let what was imported be, whenever garbage is looked for from here on."""
+    if "tensorflow" in sys.modules:
+        _tune_no_pipelines()
     gc.collect()
     gc.freeze()
+
+
+def _tune_no_pipelines():
+    """Keep `tf.data` from tuning itself.
+
+    It does so in a thread, less and less often. When an iterator is forgotten that
+    thread now and then misses it, and TensorFlow waits until it looks again: up to a
+    minute for each training of a test.
+    """
+    import tensorflow as tf
+
+    begin = tf.data.Dataset.__iter__
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    tf.data.Dataset.__iter__ = lambda self: begin(self.with_options(options))
 
 
 @pytest.fixture(autouse=True)

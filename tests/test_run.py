@@ -61,15 +61,22 @@ def whole(tmp_path_factory):
     return zoo.train(short(), tmp_path_factory.mktemp("run") / "whole", verbose=0)
 
 
+# what runs in the background ignores Ctrl-C
+COMMAND_LINE = """\
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from kerasmith.scripts.main import main
+sys.exit(main())
+"""
+
+
 def start(*arguments):
-    command = [sys.executable, "-m", "kerasmith.scripts.main", "train", "lenet5_digits"]
+    command = [sys.executable, "-c", COMMAND_LINE, "train", "lenet5_digits"]
     return subprocess.Popen(
         [*command, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # what runs in the background ignores Ctrl-C
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
