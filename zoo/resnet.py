@@ -173,7 +173,7 @@ def resnet(
         top: Whether the model ends in logits; it ends in features otherwise.
         stem: `"paper"`, or `"small"` for images of about 32 x 32: a 3 x 3 convolution
             that keeps their size, and no pooling.
-        weights: `None`, `"imagenet"` (50, 101 and 152 layers; those of v2 are
+        weights: `None`, `"imagenet"` (18, 34, 50, 101 and 152 layers; those of v2 are
             `resnet50_v2_slim` and so on), or the path of a file that Kerasmith wrote.
         **parts: Parts to exchange, see `kerasmith.zoo.Parts`. `drop_path` is the rate
             of the last block; it grows from the first in equal steps. `attention`

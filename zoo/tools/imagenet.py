@@ -1,4 +1,4 @@
-"""ImageNet's weights as Keras hosts them, copied into our architectures."""
+"""ImageNet's weights, hosted by Keras or torchvision, copied into our architectures."""
 
 import re
 
@@ -16,7 +16,9 @@ from .adapting import (
 )
 from .imagenet_files import cache, fetch
 from .imagenet_names import HOSTED
+from .imagenet_sources import from_application, from_torch
 from .symbolic import without_numbers
+from .torch_files import read
 
 HEAD = "logits"
 FIRST_DENSE = "fc6"  # of VGG
@@ -55,13 +57,13 @@ def hosted(name):
     slim = f"{name}_slim"
     near = f", but of {slim}, which halves the maps elsewhere" if slim in HOSTED else ""
     raise ValueError(
-        f"there are no ImageNet weights of {name}{near}; Keras hosts those of "
-        f"{', '.join(HOSTED)}."
+        f"there are no ImageNet weights of {name}{near}; Keras and torchvision host "
+        f"those of {', '.join(HOSTED)}."
     )
 
 
 def load(model):
-    """Give a model the weights that Keras hosts, downloaded where they are not there.
+    """Give a model the weights that are hosted, downloaded where they are not there.
 
     Args:
         model: One of our architectures, with the preprocessing of the weights.
@@ -76,11 +78,14 @@ def load(model):
     >>> from kerasmith import zoo
     >>> load(zoo.resnet("resnet20"))
     Traceback (most recent call last):
-    ValueError: there are no ImageNet weights of resnet20; Keras hosts those of vgg1...
+    ValueError: there are no ImageNet weights of resnet20; Keras and torchvision hos...
     """
-    hosted(model.name)
+    row = hosted(model.name)
     refuse(model.name, _changes(model))
-    copy_from_applications(_application(model), model)
+    if row.application:
+        copy_from_applications(_application(model), model)
+    else:
+        copy_from_torch(read(_file(model.name, top=True)), model)
 
 
 def copy_from_applications(theirs, ours):
@@ -112,12 +117,38 @@ def copy_from_applications(theirs, ours):
     >>> bool(np.abs(difference).max() < 1e-4)
     True
     """
-    row = hosted(ours.name)
+    names = _names(hosted(ours.name), theirs, _pieces(ours))
+    _copy(ours, names, from_application(theirs))
+
+
+def copy_from_torch(arrays, ours):
+    """Copy the weights of a network of torchvision, so that logits are equal.
+
+    The head is handled as in `copy_from_applications`.
+
+    Args:
+        arrays: Dictionary of PyTorch's names of the weights to arrays.
+        ours: The same architecture, built by us.
+
+    Raises:
+        ValueError: If a weight of ours would stay as it is, one of theirs would not
+            be used, or shapes differ. Nothing is copied then.
+
+    Example:
+
+    >>> from kerasmith import zoo
+    >>> ours = zoo.resnet("resnet18", input_shape=(32, 32, 3), classes=5, top=False)
+    >>> copy_from_torch({"bn1.weight": np.ones(64, "float32")}, ours)
+    Traceback (most recent call last):
+    ValueError: these weights do not fit resnet18: stem_conv has no counterpart; ste...
+    """
+    _copy(ours, hosted(ours.name).names, from_torch(arrays))
+
+
+def _copy(ours, names, sources):
     pieces = _pieces(ours)
-    names = _names(row, theirs, pieces)
-    sources = {layer.name: layer for layer in theirs.layers if layer.weights}
     shifts, used = _shifts(ours, names, sources)
-    first = first_convolution(ours)
+    first, row = first_convolution(ours), hosted(ours.name)
     values, problems = {}, []
     for name, piece in pieces.items():
         source = sources.get(names.get(name))
@@ -127,15 +158,16 @@ def copy_from_applications(theirs, ours):
             problems.append(f"{name} has no counterpart")
             continue
         found = _values(source, piece, shifts.get(name, 0.0))
-        if piece is first:
+        if piece is first and "kernel" in found:
             kernel = found["kernel"][:, :, :: -1 if row.reversed_channels else 1]
             found["kernel"] = adapt_channels(kernel, piece.kernel.shape[2])
         problems += _misfits(name, piece, found)
         values[name] = [found.get(weight.name) for weight in piece.weights]
         used |= {(source.name, weight) for weight in found}
-    left = {(name, w.name) for name, layer in sources.items() for w in layer.weights}
-    left -= used | _not_for_us(names, sources, values)
-    problems += [f"{'/'.join(pair)} of Keras has no place" for pair in sorted(left)]
+    left = {(name, key) for name, source in sources.items() for key in source.arrays}
+    if HEAD not in values:  # of another number of classes
+        left = {(name, key) for name, key in left if name != names.get(HEAD)}
+    problems += [f"their {'/'.join(pair)} has no place" for pair in sorted(left - used)]
     refuse(ours.name, problems)
     for name, arrays in values.items():
         pieces[name].set_weights(arrays)
@@ -143,7 +175,6 @@ def copy_from_applications(theirs, ours):
 
 def _application(model):
     """Build the model of Keras that has what ours needs, with its weights."""
-    row = hosted(model.name)
     ours = {layer.name: layer for layer in model.layers}
     dense = ours.get(FIRST_DENSE)
     top = dense is not None or (HEAD in ours and ours[HEAD].units == 1000)
@@ -153,8 +184,7 @@ def _application(model):
             f"maps its dense layers are as large as; received input_shape "
             f"{model.input_shape[1:]}. Resize the images, or build it with top=False."
         )
-    file, md5 = row.files[not top], row.hashes[not top]
-    path = fetch(model.name, f"{row.address}{file}", cache() / file, md5)
+    row, path = hosted(model.name), _file(model.name, top)
     options = {"include_top": top, "weights": None, **row.options}
     theirs = getattr(keras.applications, row.application)(**options)
     try:
@@ -175,6 +205,13 @@ def _application(model):
                     f"{found}, expected {np.array(row.constants) / 255}."
                 )
     return theirs
+
+
+def _file(name, top):
+    """Give the path of a variant's file, with or without its head."""
+    row = hosted(name)
+    file, expected = row.files[not top], row.hashes[not top]
+    return fetch(name, f"{row.address}{file}", cache() / file, expected)
 
 
 def _pieces(model):
@@ -245,16 +282,16 @@ def _shifts(ours, names, sources):
                 "can take it."
             )
         elif source is not None and getattr(layer, "use_bias", True) is False:
-            biases = [w for w in source.weights if w.name == "bias"]
-            used |= {(source.name, bias.name) for bias in biases}
-            offset = sum((_numbers(bias) for bias in biases), 0.0)
+            if "bias" in source.arrays:
+                used.add((source.name, "bias"))
+            offset = source.arrays.get("bias", 0.0)
         offsets[id(layer.output)] = offset
     return shifts, used
 
 
 def _values(source, piece, shift):
     """Give the numbers for the weights of a piece, by name."""
-    theirs = {weight.name: _numbers(weight) for weight in source.weights}
+    theirs = source.arrays
     found = {w.name: theirs[w.name] for w in piece.weights if w.name in theirs}
     if isinstance(piece, keras.layers.BatchNormalization) and "moving_mean" in found:
         found["moving_mean"] = found["moving_mean"] - shift
@@ -279,16 +316,8 @@ def _misfits(name, piece, found):
 def _same_classes(source, head):
     if source is None:
         return False
-    shape = next(w.shape for w in source.weights if w.name == "kernel")
-    return shape[-1] == head.units
-
-
-def _not_for_us(names, sources, values):
-    """Name the weights of Keras that we leave: its preprocessing, another's head."""
-    leave = [x for x in sources.values() if isinstance(x, keras.layers.Normalization)]
-    if HEAD not in values and names[HEAD] in sources:
-        leave.append(sources[names[HEAD]])
-    return {(layer.name, weight.name) for layer in leave for weight in layer.weights}
+    kernel = source.arrays.get("kernel")
+    return kernel is None or kernel.shape[-1] == head.units
 
 
 def _changes(model):

@@ -1,4 +1,7 @@
-"""What Keras hosts of ImageNet's weights: its files, and its names for our layers."""
+"""What is hosted of ImageNet's weights: the files, and their names for our layers.
+
+By Keras, and where it has none by torchvision.
+"""
 
 import dataclasses
 from collections.abc import Mapping
@@ -22,10 +25,11 @@ class Hosted:
     """The hosted weights of one variant.
 
     Args:
-        application: Name of the function in `keras.applications`.
+        application: Name of the function in `keras.applications`, empty for files of
+            torchvision.
         address: Where the files are.
         files: Names of the files with and without the head.
-        hashes: Their MD5 sums, where Keras knows them.
+        hashes: Their MD5 sums, where Keras knows them; SHA-256 of torchvision's.
         constants: Mean and deviation of each channel of the images it was trained on.
         reversed_channels: Whether it was trained on blue, green and red.
         options: Arguments of the function.
@@ -117,6 +121,24 @@ EFFICIENTNET = {
     "head_conv_norm": "top_bn",
     "logits": "predictions",
 }
+TORCHVISION = {
+    "stem_conv": "conv1",
+    "stem_conv_norm": "bn1",
+    **{
+        f"stage{stage}_block{block}_{ours}": f"layer{stage}.{block - 1}.{theirs}"
+        for stage in range(1, 5)
+        for block in range(1, 7)
+        for ours, theirs in (
+            ("conv1", "conv1"),
+            ("conv1_norm", "bn1"),
+            ("conv2", "conv2"),
+            ("conv2_norm", "bn2"),
+            ("shortcut", "downsample.0"),
+            ("shortcut_norm", "downsample.1"),
+        )
+    },
+    "logits": "fc",
+}
 
 
 def _vgg(number, *hashes):
@@ -143,6 +165,18 @@ def _resnet(number, version, *hashes):
         hashes=hashes,
         block=r"(conv\d_block\d+)_",
         **named[version],
+    )
+
+
+def _torchvision(file, sha256):
+    # torchvision's names tell the first digits of a file's sum
+    return Hosted(
+        application="",
+        address="https://download.pytorch.org/models/",
+        files=(file, file),
+        hashes=(sha256, sha256),
+        constants=PYTORCH,
+        names=TORCHVISION,
     )
 
 
@@ -190,6 +224,14 @@ HOSTED = {
     ),
     "vgg19": _vgg(
         19, "cbe5617147190e668d6c5d5026f83318", "253f8cb515780f3b799900260a226db6"
+    ),
+    "resnet18": _torchvision(
+        "resnet18-f37072fd.pth",
+        "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec",
+    ),
+    "resnet34": _torchvision(
+        "resnet34-b627a593.pth",
+        "b627a593bcbe140c234610266fe4f8ae95ea42fc881d091c9b6052e6b1d0590f",
     ),
     "resnet50": _resnet(
         50, "", "2cb95161c43110f7111970584f804107", "4d473c1dd8becc155b73f8504c6f6626"
