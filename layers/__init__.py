@@ -4,10 +4,12 @@ from .activation import Activation
 from .activations import scaled_tanh
 from .attention_cell import AttentionCell
 from .batch_norm import BatchNormalization
+from .comparison import PairDistance, PairFeatures
 from .concrete_dropout import ConcreteDropout
 from .connection_table import ConnectionTableConv2D
 from .constrain import constrain
 from .constraints import MaxNorm, MinMaxNorm, UnitNorm
+from .contrastive_loss import Contrastive
 from .convolution import Conv2D, DepthwiseConv2D
 from .drop_block import DropBlock
 from .drop_connect import DropConnect
@@ -17,8 +19,19 @@ from .initializers import FanInUniform
 from .instance_norm import InstanceNormalization
 from .local_response_norm import LocalResponseNormalization
 from .locked_dropout import LockedDropout
-from .losses import MaximumAPosteriori
+from .losses import (
+    BoundaryWeightedCrossEntropy,
+    Focal,
+    MaximumAPosteriori,
+    SoftDice,
+    SoftJaccard,
+    SumOfLosses,
+    Tversky,
+)
 from .lsuv import lsuv
+from .match_size import MatchSize
+from .metrics import MeanDice, MeanIoU
+from .mirror_padding import MirrorPadding
 from .monte_carlo import MonteCarlo
 from .multi_head_attention import MultiHeadAttention
 from .padded_shortcut import PaddedShortcut
@@ -31,6 +44,7 @@ from .squeeze_excite import SqueezeExcite
 from .subsampling import Subsampling2D
 from .transformer_decoder_block import TransformerDecoderBlock
 from .transformer_encoder_block import TransformerEncoderBlock
+from .triplet_loss import Triplet
 from .weight_noise import WeightNoise
 from .weight_normalization import WeightNormalization
 from .weight_standardization import WeightStandardization
@@ -42,33 +56,47 @@ __all__ = [
     "Activation",
     "AttentionCell",
     "BatchNormalization",
+    "BoundaryWeightedCrossEntropy",
     "ConcreteDropout",
     "ConnectionTableConv2D",
+    "Contrastive",
     "Conv2D",
     "DepthwiseConv2D",
     "DropBlock",
     "DropConnect",
     "DropPath",
     "FanInUniform",
+    "Focal",
     "GroupNormalization",
     "InstanceNormalization",
     "LocalResponseNormalization",
     "LockedDropout",
+    "MatchSize",
     "MaxNorm",
     "MaximumAPosteriori",
+    "MeanDice",
+    "MeanIoU",
     "MinMaxNorm",
+    "MirrorPadding",
     "MonteCarlo",
     "MultiHeadAttention",
     "PaddedShortcut",
+    "PairDistance",
+    "PairFeatures",
     "PositionalEncoding",
     "RadialBasis",
     "RandomizedLeakyReLU",
     "RotaryEmbedding",
     "Shakeout",
+    "SoftDice",
+    "SoftJaccard",
     "SqueezeExcite",
     "Subsampling2D",
+    "SumOfLosses",
     "TransformerDecoderBlock",
     "TransformerEncoderBlock",
+    "Triplet",
+    "Tversky",
     "UnitNorm",
     "WeightNoise",
     "WeightNormalization",

@@ -1,0 +1,130 @@
+"""Losses over pairs with gradients made by hand, on PyTorch."""
+
+from typing import Any
+
+import torch  # pyright: ignore[reportMissingImports]
+
+PARTS = 32  # columns between which the second look chooses
+
+
+def squared_distances(x):
+    """Give the squared distances of all pairs of rows, in few passes over them.
+
+    Args:
+        x: Tensor of shape `(rows, dim)`. No gradient goes through.
+
+    Returns:
+        Tensor of shape `(rows, rows)`.
+
+    Example:
+
+    >>> squared_distances(torch.tensor([[1.0], [3.0]]))
+    tensor([[0., 4.],
+            [4., 0.]])
+    """
+    with torch.no_grad():
+        squares = (x * x).sum(dim=1)
+        result = torch.addmm(squares, x, x.T, alpha=-2)
+        return result.add_(squares[:, None]).clamp_(min=0)
+
+
+def nearest_above(matrix, limits):
+    """Find in each row the lowest number above each limit.
+
+    Args:
+        matrix: Tensor of shape `(rows, columns)`, nowhere negative; what is infinite
+            is never found.
+        limits: List of tensors of shape `(rows,)`, nowhere negative.
+
+    Returns:
+        List of pairs: the column, `(rows,)`, and whether there is one.
+
+    Example:
+
+    >>> nearest_above(torch.tensor([[3.0, 1.0, 2.0]]), [torch.tensor([1.0])])
+    [(tensor([2]), tensor([True]))]
+    """
+    found, room = [], torch.empty_like(matrix)
+    for limit in limits:
+        torch.sub(matrix, limit[:, None], out=room)
+        room.masked_fill_(room <= 0, torch.inf)
+        found.append(nearest(room))
+    return found
+
+
+def nearest(matrix):
+    """Find in each row the lowest number.
+
+    Args:
+        matrix: Tensor of shape `(rows, columns)`; what is infinite is never found.
+
+    Returns:
+        The column, `(rows,)`, and whether there is one.
+
+    Example:
+
+    >>> nearest(torch.tensor([[3.0, 1.0, 2.0]]))
+    (tensor([1]), tensor([True]))
+    """
+    rows, columns = matrix.shape
+    if columns % PARTS:
+        lowest, column = matrix.min(dim=1)
+        return column, lowest < torch.inf
+    # minima of whole vectors are much faster than the search for one's place
+    parts = matrix.view(rows, columns // PARTS, PARTS)
+    lowest, part = parts.amin(dim=1).min(dim=1)
+    picked = parts.gather(2, part[:, None, None].expand(-1, columns // PARTS, 1))
+    return picked[..., 0].argmin(dim=1) * PARTS + part, lowest < torch.inf
+
+
+def put_rows(table, at, rows):
+    """Write rows into a table, which no gradient may need as it was.
+
+    Args:
+        table: Tensor of shape `(size, columns)`.
+        at: Where the first of them goes.
+        rows: Tensor of shape `(count, columns)`.
+
+    Returns:
+        The table.
+
+    Example:
+
+    >>> put_rows(torch.zeros((3, 2)), 1, torch.ones((1, 2))).tolist()
+    [[0.0, 0.0], [1.0, 1.0], [0.0, 0.0]]
+    """
+    table[int(at) : int(at) + len(rows)] = rows
+    return table
+
+
+def with_gradient(values, gradient):
+    """Make a differentiable function of a function and of its gradient.
+
+    Args:
+        values: Takes classes, tensors of whole numbers, and embeddings; gives values
+            and what the gradient needs.
+        gradient: Takes that and the gradient of the values; gives that of the
+            embeddings.
+
+    Returns:
+        Function of classes and embeddings that gives the values.
+
+    Example:
+
+    >>> double = with_gradient(lambda classes, x: (2 * x, ()), lambda kept, up: 2 * up)
+    >>> x = torch.tensor(1.5, requires_grad=True)
+    >>> torch.autograd.grad(double(torch.tensor(0), x), x)
+    (tensor(2.),)
+    """
+
+    class Differentiable(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, *inputs):
+            result, ctx.kept = values(*inputs)
+            return result
+
+        @staticmethod
+        def backward(ctx: Any, *upstream):
+            return None, gradient(ctx.kept, *upstream)
+
+    return Differentiable.apply
