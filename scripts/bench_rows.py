@@ -11,6 +11,8 @@ from kerasmith.scripts import (
     bench_callbacks,
     bench_classifiers,
     bench_dropout,
+    bench_embeddings,
+    bench_gallery,
     bench_normalization,
     bench_recurrent,
 )
@@ -96,8 +98,10 @@ ROWS = {
     "lenet5_epoch": lenet5_epoch,
     **bench_normalization.ROWS,
     **bench_dropout.ROWS,
+    **bench_embeddings.ROWS,
     **bench_recurrent.ROWS,
     **bench_attention.ROWS,
     **bench_callbacks.ROWS,
     **bench_classifiers.ROWS,
+    **bench_gallery.ROWS,
 }

@@ -1,6 +1,11 @@
 """Ask the exported model of a run what is on images.
 
 kerasmith predict runs/lenet5_digits seven.png another.jpg
+kerasmith predict runs/unet_digits_canvas scene.png --out masks
+kerasmith predict runs/siamese_digits one.png another.png third.png
+
+A network of segmentation writes a mask and an overlay of each image. A Siamese network
+compares the first image with each of the others.
 """
 
 import json
@@ -22,6 +27,15 @@ def add_arguments(parser):
     parser.add_argument("files", metavar="FILE", nargs="+", help="images of any size")
     parser.add_argument(
         "--top", type=int, default=3, metavar="K", help="labels to name (default: 3)"
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", help="folder for masks (default: RUN/masks)"
+    )
+    parser.add_argument(
+        "--tile",
+        type=int,
+        metavar="N",
+        help="answer for masks in tiles of N x N pixels (default: for large images)",
     )
     parser.add_argument(
         "--json", action="store_true", help="one JSON object a line, with all labels"
@@ -48,17 +62,52 @@ def run(arguments):
     """
     from kerasmith import zoo
 
-    top = arguments.top
-    if top < 1:
-        raise ValueError(f"--top needs to be 1 or more, received {top}.")
-    for answer in zoo.tools.predict_files(arguments.folder, arguments.files):
-        if arguments.json:
-            line = json.dumps(answer)
-        else:
-            named = "  ".join(f"{name} {p:.1%}" for name, p in answer["ranking"][:top])
-            line = f"{answer['file']}: {named}"
+    if arguments.top < 1:
+        raise ValueError(f"--top needs to be 1 or more, received {arguments.top}.")
+    task = zoo.tools.task_name(arguments.folder)
+    for answer in ASK[task](arguments, zoo.tools):
+        line = json.dumps(answer) if arguments.json else TELL[task](answer, arguments)
         sys.stdout.write(line + "\n")
     return 0
+
+
+def _labels(arguments, tools):
+    return tools.predict_files(arguments.folder, arguments.files)
+
+
+def _masks(arguments, tools):
+    options = {"tile": arguments.tile, "progress": not arguments.json}
+    return tools.predict_masks(
+        arguments.folder, arguments.files, arguments.out, **options
+    )
+
+
+def _pairs(arguments, tools):
+    return tools.predict_pairs(arguments.folder, arguments.files)
+
+
+def _tell_labels(answer, arguments):
+    best = answer["ranking"][: arguments.top]
+    return f"{answer['file']}: " + "  ".join(f"{name} {p:.1%}" for name, p in best)
+
+
+def _tell_mask(answer, arguments):
+    ranking = sorted(answer["shares"].items(), key=lambda pair: -pair[1])
+    named = "  ".join(f"{name} {p:.1%}" for name, p in ranking[: arguments.top])
+    return f"{answer['file']}: {named}; {answer['mask']}, {answer['overlay']}"
+
+
+def _tell_pair(answer, arguments):
+    told = "the same" if answer["same"] else "different"
+    return f"{answer['file']}: {told}, distance {answer['distance']:.3f}"
+
+
+ASK = {"classification": _labels, "segmentation": _masks, "similarity": _pairs}
+TELL = {
+    "classification": _tell_labels,
+    "segmentation": _tell_mask,
+    "similarity": _tell_pair,
+}
 
 
 if __name__ == "__main__":

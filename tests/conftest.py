@@ -30,6 +30,7 @@ LARGE = {
         "imagenet_weights",
         "inception_mathematics",
         "representatives",
+        "torchvision_weights",
         "weights",
     )
 }

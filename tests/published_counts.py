@@ -4,6 +4,13 @@ Numbers are exact. Text holds as many digits as the source gives: `"0.724 G"`.
 """
 
 COUNTS = {
+    "unet": (31_030_658, "150.43 G"),
+    "unet_same": (31_031_745, "48.17 G"),
+    # LeNet-5 as built today without its logits, and 128 values from its 84 features;
+    # two images for the pairs
+    "siamese_triplet": (60_856 + 85 * 128, 415_680 + 84 * 128),
+    "siamese_contrastive": (60_856 + 85 * 128, 2 * (415_680 + 84 * 128)),
+    "siamese_logistic": (60_856 + 85 * 128 + 129, 2 * (415_680 + 84 * 128) + 128),
     # the paper's 340,908 connections count 12,812 biases too
     "lenet5": (60_000, 340_908 - 12_812),
     "lenet5_modern": (61_706, 416_520),

@@ -84,7 +84,7 @@ def test_a_preprocessing_of_ones_own_decides_the_shape():
         ("digit", "did you mean 'digits'"),
         ("mnits", "did you mean 'tfds:mnist'"),
         ("mnist", "did you mean 'tfds:mnist'"),
-        ("", "Choose one of digits, digits_seven, digits_few, tfds:NAME, folder:PATH"),
+        ("", "Choose one of digits, .*digits_canvas, tfds:NAME, folder:PATH"),
         (None, "Choose one of"),
     ],
 )

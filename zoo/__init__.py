@@ -22,9 +22,12 @@ from .nin import nin
 from .parts import Parts
 from .registry import build, names, summary
 from .resnet import resnet
+from .siamese import siamese
+from .unet import unet
 from .vgg import vgg
 
 __all__ = [
+    "Gallery",
     "Parts",
     "alexnet",
     "build",
@@ -42,21 +45,23 @@ __all__ = [
     "recipes",
     "repeat_targets",
     "resnet",
+    "siamese",
     "stage_rates",
     "stages",
     "summary",
     "tools",
     "train",
+    "unet",
     "vgg",
     "without_auxiliary",
 ]
 
 if TYPE_CHECKING:
     from . import data, recipes, tools
-    from .tools import card, export, finetune, stage_rates, stages, train
+    from .tools import Gallery, card, export, finetune, stage_rates, stages, train
 
 _ROOMS = ("data", "recipes", "tools")
-_TOOLS = ("card", "export", "finetune", "stage_rates", "stages", "train")
+_TOOLS = ("Gallery", "card", "export", "finetune", "stage_rates", "stages", "train")
 
 
 def __getattr__(name):

@@ -1,4 +1,4 @@
-"""What every image classifier has: a row in a table, an input, a head, weights."""
+"""What every image network has: a row in a table, an input, a head, weights."""
 
 import dataclasses
 import importlib
@@ -9,6 +9,7 @@ from .choices import choose
 from .parts import Parts
 
 STEMS = ("paper", "small")
+SIZES = {1: ("steps",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,7 @@ class Variant:
         classes: Classes of the paper's data.
         input_shape: Height, width and channels of its images.
         parts: Its paper's parts.
+        task: What it answers: `"classification"`, or `"segmentation"`.
 
     Example:
 
@@ -36,10 +38,20 @@ class Variant:
     classes: int = 1000
     input_shape: tuple[int, int, int] = (224, 224, 3)
     parts: Parts = Parts()
+    task: str = "classification"
 
 
 def begin(
-    name, chosen, *, classes, input_shape, stem, weights, smallest, open_sizes=True
+    name,
+    chosen,
+    *,
+    classes,
+    input_shape,
+    stem,
+    weights,
+    smallest,
+    open_sizes=True,
+    axes=(2,),
 ):
     """Check what was asked for, and make the input.
 
@@ -52,6 +64,7 @@ def begin(
         weights: `None`, `"imagenet"`, or the path of a file.
         smallest: Height and width of the smallest image that works.
         open_sizes: Whether height and width may be `None`.
+        axes: How many axes of positions there may be.
 
     Returns:
         The input, the same with the preprocessing of the weights, and the number of
@@ -73,22 +86,21 @@ def begin(
     if not isinstance(classes, int) or classes < 1:
         raise ValueError(f"{name} needs at least one class, received {classes!r}.")
     shape = chosen.input_shape if input_shape is None else tuple(input_shape)
-    if len(shape) != 3 or shape[2] is None:
-        raise ValueError(
-            f"{name} needs an input_shape of (height, width, channels), received "
-            f"{shape}."
-        )
+    if len(shape) - 1 not in axes or shape[-1] is None:
+        kinds = " or ".join(f"({', '.join(SIZES[n])}, channels)" for n in axes)
+        raise ValueError(f"{name} needs an input_shape of {kinds}, received {shape}.")
     if None in shape and not open_sizes:
         raise ValueError(
             f"{name} needs to know height and width, received input_shape {shape}: its "
             "dense layers are as large as its maps. Give them, or build it with "
             "top=False."
         )
-    if any(size is not None and size < smallest for size in shape[:2]):
+    if any(size is not None and size < smallest for size in shape[:-1]):
         hint = "" if stem == "small" else ", or build it with stem='small'"
+        least = " x ".join([str(smallest)] * (len(shape) - 1))
         raise ValueError(
-            f"{name} needs images of at least {smallest} x {smallest}, received "
-            f"input_shape {shape}: resize them{hint}."
+            f"{name} needs images of at least {least}, received input_shape {shape}: "
+            f"resize them{hint}."
         )
     image = x = keras.Input(shape, name="image")
     if weights is not None:

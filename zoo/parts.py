@@ -9,7 +9,7 @@ import keras
 from .. import layers
 from .choices import choose
 from .named_parts import factory, makes_layers, named_or_found
-from .pieces import pad
+from .pieces import CONVOLUTIONS, pad
 
 # what every family takes beside its parts
 OPTIONS = ("classes", "input_shape", "top", "stem", "weights")
@@ -173,7 +173,8 @@ class Parts:
         """Convolve, and nothing else.
 
         Args:
-            x: Symbolic tensor of shape `(batch, height, width, channels)`.
+            x: Symbolic tensor of shape `(batch, ..., channels)`, with one to three
+                axes of positions.
             filters: Number of filters.
             size: Height and width of the window, or one number for both.
             stride: Step of the window.
@@ -194,7 +195,7 @@ class Parts:
         (None, 5, 4, 4)
         """
         x, padding = pad(x, size, stride, padding, name)
-        convolution = layers.Conv2D(
+        convolution = CONVOLUTIONS[len(x.shape) - 2](
             filters,
             size,
             stride,

@@ -2,6 +2,29 @@
 
 import keras
 
+from .. import layers
+
+# by the number of axes of positions
+CONVOLUTIONS = {1: keras.layers.Conv1D, 2: layers.Conv2D, 3: keras.layers.Conv3D}
+
+
+def of_positions(kind, x):
+    """Choose among Keras' layers of one kind that which fits a tensor.
+
+    Args:
+        kind: Name of the layer with braces for the number of axes of positions.
+        x: Symbolic tensor of shape `(batch, ..., channels)`.
+
+    Returns:
+        Layer class.
+
+    Example:
+
+    >>> of_positions("MaxPooling{}D", keras.Input((9, 7, 3))).__name__
+    'MaxPooling2D'
+    """
+    return getattr(keras.layers, kind.format(len(x.shape) - 2))
+
 
 def pad(x, size, stride, padding, name):
     """Put the zeros of a symmetric padding around maps.
@@ -26,7 +49,8 @@ def pad(x, size, stride, padding, name):
         return x, padding
     if stride == 1:
         return x, "same"  # the same for odd windows
-    return keras.layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x), "valid"
+    zeros = of_positions("ZeroPadding{}D", x)
+    return zeros(size // 2, name=f"{name}_pad")(x), "valid"
 
 
 def mark(x, endpoint):
@@ -51,7 +75,7 @@ def max_pool(x, size, stride, *, name, padding="same"):
     """Take the largest value of each window.
 
     Args:
-        x: Symbolic tensor of shape `(batch, height, width, channels)`.
+        x: Symbolic tensor of shape `(batch, ..., channels)`.
         size: Width of the square window.
         stride: Its step.
         name: Name of the layer.
@@ -67,7 +91,8 @@ def max_pool(x, size, stride, *, name, padding="same"):
     (None, 5, 4, 3)
     """
     x, padding = pad(x, size, stride, padding, name)
-    return keras.layers.MaxPooling2D(size, stride, padding=padding, name=name)(x)
+    pooling = of_positions("MaxPooling{}D", x)
+    return pooling(size, stride, padding=padding, name=name)(x)
 
 
 def whole_eights(filters):

@@ -15,6 +15,8 @@ FAMILIES = (
     "resnet",
     "mobilenet",
     "efficientnet",
+    "unet",
+    "siamese",
 )
 
 
@@ -101,5 +103,7 @@ def _variants():
     for family in FAMILIES:
         module = importlib.import_module(f".{family}", __package__)
         rows = module.VARIANTS.items()
-        found |= {name: (getattr(module, family), row) for name, row in rows}
+        # a family whose first argument is another names its own way in
+        builder = getattr(module, "build", getattr(module, family))
+        found |= {name: (builder, row) for name, row in rows}
     return found

@@ -9,11 +9,15 @@ SMALL = {
     "alexnet_one_weird_trick": (63, 95, 2),
     "nin_imagenet": (67, 101, 2),
     "inception_v3": (75, 79, 2),
+    "unet": (188, 204, 2),
 }
 DEFAULT = (33, 35, 2)
 
+# what makes large ones small enough to compute with
+NARROW = {"unet": {"width": 8}, "unet_same": {"width": 8}}
+
 # one of each kind of block: what is asked of layers is asked of them
-REPRESENTATIVES = ["lenet5_modern", "nin_cifar10", "resnet20"]
+REPRESENTATIVES = ["lenet5_modern", "nin_cifar10", "resnet20", "unet_same"]
 # on JAX and PyTorch these take minutes, to compile or step by step, and the operations
 # are those of the others and of the rows of layers
 if keras.backend.backend() == "tensorflow":

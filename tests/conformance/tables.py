@@ -44,6 +44,15 @@ INITIALIZERS = {
     "fan_in_uniform_wide": lambda **keywords: layers.FanInUniform(9.6, **keywords),
 }
 
+
+def compared(head, **options):
+    """Build a model that compares the two channels of an image."""
+    options |= {"embedding": 5, "activation": "tanh", "input_shape": (32, 33, 1)}
+    model = zoo.siamese("lenet5_modern", head=head, **options)
+    both = keras.Input((32, 33, 2))
+    return keras.Model(both, model([both[..., :1], both[..., 1:]]))
+
+
 # one small variant each, under the name it has in the zoo
 ARCHITECTURES = {
     "lenet5": Row(
@@ -56,20 +65,75 @@ ARCHITECTURES = {
         (3, 34, 37, 2),
         corners=True,
     ),
+    "siamese_triplet": Row(
+        lambda: zoo.siamese(
+            "lenet5_modern", embedding=5, activation="tanh", input_shape=(32, 33, 1)
+        ),
+        (3, 32, 33, 1),
+    ),
+    "siamese_contrastive": Row(lambda: compared("contrastive"), (3, 32, 33, 2)),
+    "siamese_logistic": Row(
+        lambda: compared("logistic", comparison="chi_square"),
+        (3, 32, 33, 2),
+        corners=True,
+    ),
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class LossRow:
-    """How to build a loss, and labels and predictions to try it with."""
+    """How to build a loss, and labels and predictions to try it with.
+
+    A loss gives a value for each sample, or `each` `"position"`. Positions with the
+    label `ignored`, or with a row of zeros, take no part.
+    """
 
     build: Callable
     labels: np.ndarray
     predictions: np.ndarray
+    each: str = "sample"
+    ignored: int | None = None
+
+    @property
+    def classes(self):
+        """Give the class that is true at each position, -1 where none counts."""
+        shape = self.predictions.shape[:-1]
+        if self.labels.size == np.prod(shape):
+            labels = self.labels.reshape(shape)
+            return np.where(labels == self.ignored, -1, labels)
+        return np.where(self.labels.any(-1), self.labels.argmax(-1), -1)
+
+    @property
+    def right(self):
+        """Give logits that say what is true, and 0 where nothing counts."""
+        channels = self.predictions.shape[-1]
+        rows = np.array([[-1.0], [1.0]]) if channels == 1 else np.eye(channels)
+        rows = np.concatenate([rows, np.zeros((1, channels))])
+        return rows[self.classes].astype("float32")
+
+    @property
+    def counted(self):
+        """Give how many values a mean is over."""
+        if self.each == "sample":
+            return len(self.labels)
+        return np.sum(self.classes >= 0)
 
 
 def _logits(*shape):
     return np.random.default_rng(5).normal(size=shape).astype("float32")
+
+
+def _labels(*shape, classes=4, ignored=None):
+    """Draw labels, with some to be ignored in all samples but the first."""
+    labels = np.random.default_rng(7).integers(0, classes, shape)
+    if ignored is not None:
+        labels[1:, ::2] = ignored
+    return labels
+
+
+def _rows(labels, classes=4):
+    """Write labels as one-hot rows, of zeros for one that is no class."""
+    return (labels[..., None] == np.arange(classes)).astype("float32")
 
 
 LOSSES = {
@@ -82,6 +146,103 @@ LOSSES = {
         lambda **keywords: layers.MaximumAPosteriori(0.1, **keywords),
         np.array([[1], [2], [0]]),
         9 * _logits(3, 3),
+    ),
+    "soft_dice": LossRow(
+        lambda **keywords: layers.SoftDice(from_logits=True, **keywords),
+        _labels(3, 5, 7),
+        _logits(3, 5, 7, 4),
+    ),
+    "soft_dice_rows": LossRow(
+        lambda **keywords: layers.SoftDice(
+            squared=True,
+            over="batch",
+            empty="penalise",
+            smooth=1.0,
+            from_logits=True,
+            ignore_class=255,
+            **keywords,
+        ),
+        _rows(_labels(3, 5, 7, ignored=255)),
+        _logits(3, 5, 7, 4),
+        ignored=255,
+    ),
+    "soft_jaccard_channel": LossRow(
+        lambda **keywords: layers.SoftJaccard(from_logits=True, **keywords),
+        _labels(3, 7, classes=2),
+        _logits(3, 7, 1),
+    ),
+    "tversky_column": LossRow(
+        lambda **keywords: layers.Tversky(
+            gamma=4 / 3, from_logits=True, ignore_class=-1, **keywords
+        ),
+        _labels(3, 2, 5, 3, ignored=-1)[..., None],
+        _logits(3, 2, 5, 3, 4),
+        ignored=-1,
+    ),
+    "focal": LossRow(
+        lambda **keywords: layers.Focal(
+            2.0, [0.2, 1.0, 0.5, 2.0], from_logits=True, ignore_class=255, **keywords
+        ),
+        _labels(3, 5, 7, ignored=255),
+        _logits(3, 5, 7, 4),
+        each="position",
+        ignored=255,
+    ),
+    "focal_rows": LossRow(
+        lambda **keywords: layers.Focal(
+            1.0, from_logits=True, ignore_class=255, **keywords
+        ),
+        _rows(_labels(3, 7, ignored=255)),
+        _logits(3, 7, 4),
+        each="position",
+        ignored=255,
+    ),
+    "focal_channel": LossRow(
+        lambda **keywords: layers.Focal(2.0, 0.25, from_logits=True, **keywords),
+        _labels(3, 5, 7, classes=2),
+        _logits(3, 5, 7, 1),
+        each="position",
+    ),
+    "boundary_weighted_cross_entropy": LossRow(
+        lambda **keywords: layers.BoundaryWeightedCrossEntropy(
+            from_logits=True, **keywords
+        ),
+        _labels(3, 2, 5, 3),
+        _logits(3, 2, 5, 3, 4),
+        each="position",
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class MetricRow:
+    """How to build a metric, and labels and predictions to try it with."""
+
+    build: Callable
+    labels: np.ndarray
+    predictions: np.ndarray
+
+
+METRICS = {
+    "mean_iou": MetricRow(
+        lambda **keywords: layers.MeanIoU(4, ignore_class=255, **keywords),
+        _labels(3, 5, 7, ignored=255),
+        _logits(3, 5, 7, 4),
+    ),
+    "mean_iou_channel": MetricRow(
+        lambda **keywords: layers.MeanIoU(2, from_logits=True, **keywords),
+        _labels(3, 7, classes=2)[..., None],
+        _logits(3, 7, 1),
+    ),
+    "mean_dice": MetricRow(
+        lambda **keywords: layers.MeanDice(4, **keywords),
+        _rows(_labels(3, 5, 7)),
+        _logits(3, 5, 7, 4),
+    ),
+    "mean_dice_sparse": MetricRow(
+        lambda **keywords: layers.MeanDice(5, sparse_y_pred=True, **keywords),
+        _labels(3, 5, 7),
+        np.random.default_rng(6).integers(0, 4, (3, 5, 7)).astype("float32"),
     ),
 }
 

@@ -14,7 +14,12 @@ import re
 import keras
 import numpy as np
 import pytest
-from conformance.architecture_sizes import DEFAULT, REPRESENTATIVES, SMALL
+from conformance.architecture_sizes import (
+    DEFAULT,
+    NARROW,
+    REPRESENTATIVES,
+    SMALL,
+)
 
 from kerasmith import zoo
 from kerasmith.zoo.tools.symbolic import without_numbers
@@ -24,10 +29,15 @@ INSIDE = ("summary", "accuracy", "paper", "depths", "depth", "width", "parts")
 INSIDE += ("input_shape", "classes")
 
 
+# a Siamese network is one of these with a head that compares: its rows stand among
+# those of layers, and what is its own in tests/test_siamese.py
+NAMES = [n for n in zoo.names() if zoo.registry.variant(n).task != "similarity"]
+
+
 def edges():
     """Name the first of each group of variants that differ inside alone."""
     found = {}
-    for name in zoo.names():
+    for name in NAMES:
         row = zoo.registry.variant(name)
         fields = {field.name for field in dataclasses.fields(row)} - {*INSIDE}
         outside = {field: getattr(row, field) for field in sorted(fields)}
@@ -38,12 +48,21 @@ def edges():
 # what a graph is made of does not depend on the backend, and what computes in it is
 # that of the representatives
 ELSEWHERE = keras.backend.backend() != "tensorflow"
-every_name = pytest.mark.parametrize(
-    "name", REPRESENTATIVES if ELSEWHERE else zoo.names()
+every_name = pytest.mark.parametrize("name", REPRESENTATIVES if ELSEWHERE else NAMES)
+EDGES = REPRESENTATIVES if ELSEWHERE else edges()
+every_edge = pytest.mark.parametrize("name", EDGES)
+
+
+def segments(name):
+    """Tell whether it answers for each pixel."""
+    return zoo.registry.variant(name).task == "segmentation"
+
+
+every_classifier = pytest.mark.parametrize(
+    "name", [name for name in EDGES if not segments(name)]
 )
-every_edge = pytest.mark.parametrize("name", REPRESENTATIVES if ELSEWHERE else edges())
 every_representative = pytest.mark.parametrize("name", REPRESENTATIVES)
-every_stem = pytest.mark.parametrize("stem", ("paper", "small"))
+STEMS = ("paper", "small")
 
 
 @keras.saving.register_keras_serializable("tests")
@@ -63,7 +82,14 @@ def shape_of(name):
 
 def build(name, **options):
     """Build a small one with numbers."""
-    return zoo.build(name, **{"classes": 5, "input_shape": shape_of(name), **options})
+    common = {"classes": 5, "input_shape": shape_of(name), **NARROW.get(name, {})}
+    return zoo.build(name, **{**common, **options})
+
+
+def answers(model):
+    """Tell the shape of what it answers: one image, or each pixel of the features."""
+    features = model.get_layer("features").output
+    return (*features.shape[:-1], 5)
 
 
 def symbolic(name, **options):
@@ -109,8 +135,8 @@ def test_it_has_its_endpoints(name):
         for endpoint in ("stem", "stage1", "features", "logits")
     }
     assert len(shapes["stem"]) == len(shapes["stage1"]) == 4
-    assert len(shapes["features"]) == 2
-    assert shapes["logits"] == model.output_shape == (None, 5)
+    assert len(shapes["features"]) == (4 if segments(name) else 2)
+    assert shapes["logits"] == model.output_shape == answers(model)
 
 
 @every_name
@@ -130,27 +156,37 @@ def test_an_unknown_option_names_the_nearest(name):
 def test_without_its_top_it_ends_in_features(name):
     model = symbolic(name, top=False)
     assert model.output is model.get_layer("features").output
-    assert len(model.output_shape) == 2
+    assert len(model.output_shape) == (4 if segments(name) else 2)
 
 
 @every_edge
 def test_height_and_width_may_be_open_without_a_top(name):
     channels = shape_of(name)[-1]
     model = symbolic(name, top=False, input_shape=(None, None, channels))
-    assert None not in model.output_shape[1:]
+    open_sizes = [None] * 2 if segments(name) else []
+    assert [*model.output_shape[1:-1]] == open_sizes
+    assert model.output_shape[-1] is not None
 
 
 @every_edge
 def test_height_and_width_may_be_open_where_no_dense_layer_depends_on_them(name):
     options = {"input_shape": (None, None, shape_of(name)[-1])}
     try:
-        assert symbolic(name, **options).output_shape == (None, 5)
+        model = symbolic(name, **options)
+        assert model.output_shape == answers(model)
     except ValueError as refused:
         assert "needs to know height and width" in str(refused)
 
 
-@every_stem
-@every_edge
+@pytest.mark.parametrize(
+    "name, stem",
+    [
+        (name, stem)
+        for name in EDGES
+        for stem in STEMS
+        if stem == STEMS[0] or not segments(name)
+    ],
+)
 def test_an_image_too_small_is_told_the_smallest(name, stem):
     try:
         symbolic(name, stem=stem, input_shape=(1, 1, 3))
@@ -159,12 +195,12 @@ def test_an_image_too_small_is_told_the_smallest(name, stem):
         assert found, refused
         smallest = int(found[1])
         model = symbolic(name, stem=stem, input_shape=(smallest, smallest, 3))
-        assert model.output_shape == (None, 5)
+        assert model.output_shape == answers(model)
         with pytest.raises(ValueError, match=f"at least {smallest} x {smallest}"):
             symbolic(name, stem=stem, input_shape=(smallest + 9, smallest - 1, 3))
 
 
-@every_edge
+@every_classifier
 def test_a_small_stem_keeps_more_positions(name):
     shape = (32, 32, 3)
     small = symbolic(name, stem="small", input_shape=shape)

@@ -6,7 +6,7 @@ import json
 import keras
 import pytest
 from conformance.rows_constraints import CONSTRAINTS
-from conformance.tables import INITIALIZERS, LAYERS, LOSSES, ROWS, every
+from conformance.tables import INITIALIZERS, LAYERS, LOSSES, METRICS, ROWS, every
 
 # everything with a constructor of ours, under the name of its row
 CONSTRUCTED = {
@@ -14,12 +14,14 @@ CONSTRUCTED = {
     **INITIALIZERS,
     **CONSTRAINTS,
     **{name: row.build for name, row in LOSSES.items()},
+    **{name: row.build for name, row in METRICS.items()},
 }
 KERAS_BASES = (
     keras.layers.Layer,
     keras.initializers.Initializer,
     keras.constraints.Constraint,
     keras.losses.Loss,
+    keras.metrics.Metric,
 )
 
 

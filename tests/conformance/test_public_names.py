@@ -8,7 +8,14 @@ import types
 
 import pytest
 from conformance.rows_constraints import CONSTRAINTS
-from conformance.tables import ACTIVATIONS, CALLBACKS, INITIALIZERS, LAYERS, LOSSES
+from conformance.tables import (
+    ACTIVATIONS,
+    CALLBACKS,
+    INITIALIZERS,
+    LAYERS,
+    LOSSES,
+    METRICS,
+)
 
 from kerasmith import zoo
 
@@ -19,6 +26,12 @@ PACKAGES = PROJECT["tool"]["setuptools"]["packages"]
 
 # public names that fit no table: the file that asks them, and how, where not by name
 ASKED_ELSEWHERE = {
+    "kerasmith.zoo.data.class_batches": "tests/test_class_batches.py",
+    "kerasmith.zoo.data.pairs": "tests/test_class_batches.py",
+    "kerasmith.zoo.tools.predict_masks": "tests/test_segmentation.py",
+    "kerasmith.zoo.tools.predict_pairs": "tests/test_similarity.py",
+    "kerasmith.zoo.tools.task_name": "tests/test_segmentation.py",
+    "kerasmith.layers.SumOfLosses": "tests/test_sum_of_losses.py",
     "kerasmith.callbacks.ShuffledBatches": "tests/test_callback_resume.py",
     "kerasmith.callbacks.Criterion": "tests/test_callback_early_stopping.py",
     "kerasmith.callbacks.Curves": "tests/test_callback_early_stopping.py",
@@ -46,8 +59,11 @@ ASKED_ELSEWHERE = {
     "kerasmith.callbacks.overfit_small_batch": (
         "tests/test_callback_overfit_small_batch.py"
     ),
+    "kerasmith.layers.Contrastive": "tests/test_contrastive_mathematics.py",
     "kerasmith.layers.constrain": "tests/test_constrain.py",
+    "kerasmith.layers.Triplet": "tests/test_triplet_mathematics.py",
     "kerasmith.layers.lsuv": "tests/test_lsuv_mathematics.py",
+    "kerasmith.zoo.Gallery": "tests/test_gallery.py",
     "kerasmith.zoo.Parts": "tests/test_parts.py",
     "kerasmith.zoo.build": "tests/conformance/test_architectures.py",
     "kerasmith.zoo.card": "tests/test_card.py",
@@ -85,6 +101,7 @@ ASKED_ELSEWHERE = {
     "kerasmith.zoo.tools.Evaluation": "tests/test_evaluate.py: `evaluate` gives one",
     "kerasmith.zoo.tools.ExportBest": "tests/test_export_best.py",
     "kerasmith.zoo.tools.ExportMismatch": "tests/test_export.py",
+    "kerasmith.zoo.tools.Gallery": "tests/test_gallery.py",
     "kerasmith.zoo.tools.calibration": "tests/test_calibration.py",
     "kerasmith.zoo.tools.ensemble": "tests/test_ensemble.py",
     "kerasmith.zoo.tools.evaluate": "tests/test_evaluate.py",
@@ -92,11 +109,25 @@ ASKED_ELSEWHERE = {
     "kerasmith.zoo.tools.fit_temperature": "tests/test_calibration.py",
     "kerasmith.zoo.tools.tell_evaluation": "tests/test_evaluate.py: by the command",
     "kerasmith.zoo.tools.write_evaluation": "tests/test_evaluate.py: by the command",
+    "kerasmith.zoo.tools.OneShot": "tests/test_verification.py",
+    "kerasmith.zoo.tools.accuracy_at": "tests/test_verification.py",
+    "kerasmith.zoo.tools.area_under_curve": "tests/test_verification.py",
+    "kerasmith.zoo.tools.best_threshold": "tests/test_verification.py",
+    "kerasmith.zoo.tools.equal_error_rate": "tests/test_verification.py",
+    "kerasmith.zoo.tools.one_shot_accuracy": "tests/test_verification.py",
+    "kerasmith.zoo.tools.recall_at_k": "tests/test_verification.py",
+    "kerasmith.zoo.tools.roc": "tests/test_verification.py",
+    "kerasmith.zoo.tools.Plan": "tests/test_tiles.py",
+    "kerasmith.zoo.tools.ReceptiveField": "tests/test_receptive_field.py: given",
     "kerasmith.zoo.tools.Run": "tests/test_run.py: `train` gives one",
     "kerasmith.zoo.tools.export_run": "tests/test_command_line.py: by `export`",
+    "kerasmith.zoo.tools.in_tiles": "tests/test_tiles.py",
     "kerasmith.zoo.tools.load_saved": "tests/test_export.py",
+    "kerasmith.zoo.tools.plan_tiles": "tests/test_tiles.py",
     "kerasmith.zoo.tools.predict_files": "tests/test_run.py",
     "kerasmith.zoo.tools.predict_images": "tests/test_export.py",
+    "kerasmith.zoo.tools.predict_tiled": "tests/test_tiles.py",
+    "kerasmith.zoo.tools.receptive_field": "tests/test_receptive_field.py",
     "kerasmith.zoo.tools.tell": "tests/test_run.py",
 }
 
@@ -118,6 +149,7 @@ def in_tables(tmp_path_factory):
         *ACTIVATIONS.values(),
         *(type(row.alone()) for row in LAYERS.values()),
         *(type(row.build()) for row in LOSSES.values()),
+        *(type(row.build()) for row in METRICS.values()),
         *(type(build()) for build in INITIALIZERS.values()),
         *(type(build()) for build in CONSTRAINTS.values()),
         *(type(build(folder)) for build in CALLBACKS.values()),

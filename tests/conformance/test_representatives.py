@@ -128,7 +128,8 @@ def test_it_learns_with_every_weight(name):
     model = build(name)
     rate = 1e-3 if name.startswith("efficientnet") else 1e-2
     model.compile(keras.optimizers.SGD(rate), keras.losses.MeanSquaredError())
-    targets = np.random.default_rng(1).normal(size=(6, 5)).astype("float32")
+    size = (6, *model.output_shape[1:])
+    targets = np.random.default_rng(1).normal(size=size).astype("float32")
     before = [numbers(weight) for weight in model.trainable_weights]
     losses = [
         model.train_on_batch(images_for(name, 6), targets, return_dict=True)["loss"]

@@ -1,12 +1,13 @@
 """Data sets: train, dev and test pipelines of images, and what is known of them.
 
 >>> from kerasmith.zoo import data
->>> [name for name, _ in data.names()]
-['digits', 'digits_seven', 'digits_few', 'tfds:NAME', 'folder:PATH']
+>>> [name for name, _ in data.names()][:3]
+['digits', 'digits_seven', 'digits_unseen']
 """
 
 from .canvas import Canvas, digits_canvas
 from .checks import check
+from .class_batches import class_batches, pairs
 from .dataset import Data
 from .description import Description
 from .images import read_image
@@ -21,9 +22,11 @@ __all__ = [
     "Description",
     "Scene",
     "check",
+    "class_batches",
     "digits_canvas",
     "load",
     "names",
+    "pairs",
     "preprocessing",
     "read_image",
     "reading_lines",

@@ -47,12 +47,13 @@ class Augmentation:
         layers: Layers from images to images of the same shape.
         input_shape: Shape of one image.
         value_range: Lowest and highest value of the images.
+        masks: Whether masks are to follow their images.
 
     Raises:
         TypeError: If something in the list is not a Keras layer.
         ValueError: If a layer changes the shape, mixes labels, expects pixel values
             of quite another range, or is `AugMix`, which inside `tf.data` repeats
-            the operations of its first batch.
+            the operations of its first batch; or masks cannot follow it.
 
     Example:
 
@@ -62,14 +63,17 @@ class Augmentation:
     True
     """
 
-    def __init__(self, layers, input_shape, value_range):
+    def __init__(self, layers, input_shape, value_range, masks=False):
         if isinstance(layers, keras.Layer) or not isinstance(layers, (list, tuple)):
             raise TypeError(
                 f"augment needs a list of Keras layers, received {layers!r}."
             )
         self.images = tf.TensorSpec((None, *input_shape), tf.float32)
+        self.masks = masks
         for layer in layers:
             _check_layer(layer, value_range)
+            if masks:
+                _check_for_masks(layer)
         self.steps = [self._step(layer) for layer in layers]
         self.parallel = all(parallel for _, parallel in self.steps)
 
@@ -77,6 +81,24 @@ class Augmentation:
         for position, (step, _) in enumerate(self.steps):
             images = step(images, derive(seed, position))
         return images
+
+    def with_masks(self, images, masks, seed):
+        """Move masks as their images are moved.
+
+        Args:
+            images: Tensor of shape `(batch, height, width, channels)`.
+            masks: int32 tensor of shape `(batch, height, width)`.
+            seed: Two `int32` values.
+
+        Returns:
+            Both, changed.
+        """
+        # layers change images and masks of one batch alike: as channels of a mask's
+        # own they could not be interpolated otherwise than colours
+        both = images, tf.cast(masks, tf.float32)[..., None]
+        for position, (step, _) in enumerate(self.steps):
+            both = step(*both, derive(seed, position))
+        return both[0], tf.cast(tf.round(both[1][..., 0]), tf.int32)
 
     def _step(self, layer):
         """Trace a layer; give its function and whether it may run in parallel."""
@@ -92,25 +114,35 @@ class Augmentation:
         return self._trace(layer, _reseeded(layer, self.images)), False
 
     def _trace(self, layer, step):
+        inputs = [self.images]
+        if self.masks:
+            inputs.append(tf.TensorSpec((*self.images.shape[:3], 1), tf.float32))
         step = tf.function(step, autograph=False)
-        step = step.get_concrete_function(self.images, tf.TensorSpec((2,), tf.int32))
-        _check_output(layer, self.images, step.structured_outputs)
+        step = step.get_concrete_function(*inputs, tf.TensorSpec((2,), tf.int32))
+        for spec, output in zip(
+            inputs, tf.nest.flatten(step.structured_outputs), strict=True
+        ):
+            _check_output(layer, spec, output)
         return step
 
 
 def _seeded(layer):
     """Run an image layer of Keras in TensorFlow with seeds of ours."""
 
-    def step(images, seed):
+    def step(images, *masks_and_seed):
+        *masks, seed = masks_and_seed
         layer.backend.set_backend("tensorflow")
         try:
             transformation = layer.get_random_transformation(
                 images, training=True, seed=DerivedSeeds(seed)
             )
             images = layer.transform_images(images, transformation, training=True)
+            follow = layer.transform_segmentation_masks
+            masks = [follow(one, transformation, training=True) for one in masks]
         finally:
             layer.backend.reset()
-        return tf.cast(images, tf.float32)
+        moved = [tf.cast(one, tf.float32) for one in (images, *masks)]
+        return tuple(moved) if masks else moved[0]
 
     return step
 
@@ -142,6 +174,24 @@ def _reseeded(layer, spec):
 
 def _unchanged(images, *seeds):
     return images
+
+
+def _check_for_masks(layer):
+    """Refuse what a mask cannot follow, or would follow into classes there are not."""
+    name = type(layer).__name__
+    nested = any(isinstance(part, keras.Layer) for part in vars(layer).values())
+    if nested or not hasattr(layer, "transform_segmentation_masks"):
+        raise ValueError(
+            f"masks cannot follow {name}: choose layers that move images and masks "
+            "alike, such as RandomFlip, RandomRotation, RandomTranslation and "
+            "RandomZoom, or that change colours alone, such as RandomBrightness."
+        )
+    value = getattr(layer, "fill_value", 0)
+    if getattr(layer, "fill_mode", None) == "constant" and (value < 0 or value % 1):
+        raise ValueError(
+            f"{name} fills masks, too, with fill_value={value}, which is no class: "
+            "scale images so that 0 fills them, or use fill_mode='reflect'."
+        )
 
 
 def _check_layer(layer, value_range):

@@ -18,7 +18,7 @@ def open_digits(data_dir=None, name="digits"):
     Args:
         data_dir: Folder of prepared sets; that of tensorflow-datasets by default.
 
-        name: `"digits"`, `"digits_seven"` or `"digits_few"`.
+        name: `"digits"`, `"digits_seven"`, `"digits_unseen"` or `"digits_few"`.
 
     Returns:
         Builder of tensorflow-datasets.
@@ -33,7 +33,12 @@ def open_digits(data_dir=None, name="digits"):
     """
     from . import digits
 
-    kinds = (digits.Digits, digits.DigitsSeven, digits.DigitsFew)
+    kinds = (
+        digits.Digits,
+        digits.DigitsSeven,
+        digits.DigitsUnseen,
+        digits.DigitsFew,
+    )
     kind = next(kind for kind in kinds if kind.name == name)
     folder = sets_folder(data_dir)
 
@@ -43,18 +48,20 @@ def open_digits(data_dir=None, name="digits"):
     return prepared(build, name, quiet=True)
 
 
-def open_catalogue(name, data_dir=None):
+def open_catalogue(name, data_dir=None, features=None):
     """Open a set of tensorflow-datasets, downloaded if it is not on disk yet.
 
     Args:
         name: As in its catalogue, with configuration and version if wanted.
         data_dir: Folder of prepared sets; that of tensorflow-datasets by default.
+        features: Function that finds what is needed of the set, or refuses it;
+            `image_and_label` if `None`.
 
     Returns:
         Builder of tensorflow-datasets.
 
     Raises:
-        ValueError: If there is no such set, or it is not one of images with labels.
+        ValueError: If there is no such set, or it has not what is needed.
         ConnectionError: If it has to be downloaded and there is no network.
         OSError: If it cannot be prepared.
 
@@ -75,7 +82,7 @@ def open_catalogue(name, data_dir=None):
         except tfds.core.DatasetNotFoundError:
             raise ValueError(unknown(name)) from None
 
-    image_and_label(build())  # no download for a set that cannot serve
+    (features or image_and_label)(build())  # no download for a set that cannot serve
     return prepared(build, f"tfds:{name}", quiet=False)
 
 
@@ -188,13 +195,15 @@ def instructions(builder):
     return {"train": "train[:80%]", "dev": "train[80%:90%]", "test": "train[90%:]"}
 
 
-def read_split(builder, instruction, channels):
+def read_split(builder, instruction, channels, mask=None):
     """Make the reader of one slice.
 
     Args:
         builder: Prepared builder of tensorflow-datasets.
         instruction: The slice.
         channels: 1 for grey, 3 for colour.
+        mask: The feature that holds the masks and the value of their first class,
+            where these are wanted and not the labels.
 
     Returns:
         `Split`. In a seeded order, encoded images are drawn from a moving window of
@@ -210,7 +219,7 @@ def read_split(builder, instruction, channels):
 
     from .pipeline import Split
 
-    image, label = image_and_label(builder)
+    image, label = image_and_label(builder) if mask is None else ("image", mask[0])
     feature = builder.info.features[image]
     info = builder.info.splits[instruction]
     size = builder.info.splits[instruction.split("[")[0]]
@@ -218,7 +227,10 @@ def read_split(builder, instruction, channels):
 
     def decode(example):
         pixels = feature.decode_example(example[image])
-        return to_channels(_to_uint8(pixels), channels), example[label]
+        target = example[label]
+        if mask is not None:
+            target = tf.cast(target[..., 0], tf.int32) - mask[1]
+        return to_channels(_to_uint8(pixels), channels), target
 
     def read(seed=None):
         examples = builder.as_dataset(

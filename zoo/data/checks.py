@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 
 from .dataset import SPLITS, Data
+from .masks import IGNORED
 
 LOOKED_AT = 2000  # examples of each split of a set that is not in memory
 _CHUNK = 2048  # examples of a set in memory that are looked at together
@@ -58,9 +59,12 @@ def _check_split(split, batches, classes, shape):
     seen, whole, count = set(), True, 0
     for images, labels, last in batches:
         _check_pair(split, images, labels)
-        labels = _check_labels(split, labels, classes, count)
+        if images.ndim == 4 and labels.ndim == 3 and labels.shape[1:] != (1, 1):
+            known = _check_masks(split, labels, images, classes, count)
+        else:
+            known = labels = _check_labels(split, labels, classes, count)
         _check_images(split, images, shape, count)
-        seen.update(np.unique(labels).tolist())
+        seen.update(np.unique(known).tolist())
         count, whole = count + len(labels), last
     if not count:
         raise ValueError(
@@ -79,6 +83,36 @@ def _check_pair(split, images, labels):
         )
 
 
+def _check_masks(split, masks, images, classes, start):
+    """Look at the classes of all pixels; those marked as ignored take no part."""
+    _check_whole(split, "masks", masks, start)
+    if masks.shape[1:] != images.shape[1:3]:
+        raise ValueError(
+            f"{split} masks have the shape {masks.shape[1:]} and their images "
+            f"{images.shape[1:]}: a mask has a class for each pixel."
+        )
+    kept = masks != IGNORED
+    wrong = kept & ((masks < 0) | (masks >= (classes or 256)))
+    if wrong.any():
+        place = np.unravel_index(int(np.argmax(wrong)), masks.shape)
+        raise ValueError(
+            f"{split} mask {start + int(place[0])} holds the class {masks[place]} at "
+            f"{tuple(int(i) for i in place[1:])}: with {classes or 'these'} classes "
+            f"they are 0 to {(classes or 255) - 1}, and {IGNORED} for pixels that take "
+            "no part."
+        )
+    return masks[kept]
+
+
+def _check_whole(split, what, labels, start):
+    if labels.dtype.kind not in "iub":
+        shown = f", {labels[:1].tolist()} at index {start}" if labels.ndim == 1 else ""
+        raise ValueError(
+            f"{split} {what} are {labels.dtype}{shown}: pass whole numbers, such as "
+            f"{what}.astype('int32')."
+        )
+
+
 def _check_labels(split, labels, classes, start):
     if labels.ndim == 2 and labels.shape[1] > 1:
         raise ValueError(
@@ -91,11 +125,7 @@ def _check_labels(split, labels, classes, start):
         raise ValueError(
             f"{split} labels have the shape {labels.shape}; each input needs one label."
         )
-    if labels.dtype.kind not in "iub":
-        raise ValueError(
-            f"{split} labels are {labels.dtype}, {labels[:1].tolist()} at index "
-            f"{start}: pass whole numbers, such as labels.astype('int32')."
-        )
+    _check_whole(split, "labels", labels, start)
     wrong = labels < 0
     if classes is not None:
         wrong |= labels >= classes

@@ -16,10 +16,10 @@ class Data:
     """A data set ready for a model; `load` makes it.
 
     `train`, `dev` and `test` are batched `tf.data` pipelines of float32 images and
-    int32 labels. `train` is shuffled, in another order at each iteration, and
-    augmented; the last batch of an epoch may be smaller. Sets of up to 2 GiB behind
-    the preprocessing are decoded once and stay in memory; larger ones are read anew
-    in each epoch.
+    int32 labels, or masks of shape `(batch, height, width)`. `train` is shuffled, in
+    another order at each iteration, and augmented; the last batch of an epoch may be
+    smaller. Sets of up to 2 GiB behind the preprocessing are decoded once and stay in
+    memory; larger ones are read anew in each epoch.
 
     An epoch counts once its last batch was taken. Its order and augmentation follow
     from the seed and its number alone: `seek` makes a resumed run see what the
@@ -33,6 +33,7 @@ class Data:
         preprocess: Keras layer from raw `uint8` images `(batch, any height, any
             width, channels)` to what the pipelines give; export it with the model.
         steps: Training batches an epoch.
+        resized: Whether images have another size than in their source.
 
     Example:
 
@@ -52,6 +53,7 @@ class Data:
     description: Description
     preprocess: keras.Layer
     steps: int
+    resized: bool
     _splits: dict = dataclasses.field(repr=False)
     _held: dict = dataclasses.field(repr=False)
     _counter: Any = dataclasses.field(repr=False)
@@ -131,7 +133,15 @@ class Data:
 
 
 def assemble(
-    splits, description, preprocess, batch_size, seed, augment=None, hold=True
+    splits,
+    description,
+    preprocess,
+    batch_size,
+    seed,
+    augment=None,
+    hold=True,
+    masks=False,
+    resized=False,
 ):
     """Build the pipelines of a set.
 
@@ -143,6 +153,8 @@ def assemble(
         seed: Integer behind every order and augmentation.
         augment: Keras layers for the training images, or `None`.
         hold: Whether a set that fits is taken into memory.
+        masks: Whether there are masks instead of labels.
+        resized: Whether images have another size than in their source.
 
     Returns:
         `Data`.
@@ -171,8 +183,10 @@ def assemble(
     shape = description.input_shape
     augmentation = None
     if augment:
-        augmentation = Augmentation(augment, shape, value_range(preprocess, shape[2]))
-    held = _hold(splits, preprocess, shape) if hold else {}
+        augmentation = Augmentation(
+            augment, shape, value_range(preprocess, shape[2]), masks
+        )
+    held = _hold(splits, preprocess, shape, masks) if hold else {}
     ordered = {
         name: pipeline.in_order(split, held.get(name), preprocess, batch_size)
         for name, split in splits.items()
@@ -194,6 +208,7 @@ def assemble(
         description=description,
         preprocess=preprocess,
         steps=-(-splits["train"].count // batch_size),
+        resized=resized,
         _splits=splits,
         _held=held,
         _counter=counter,
@@ -201,15 +216,17 @@ def assemble(
     )
 
 
-def _hold(splits, preprocess, shape):
+def _hold(splits, preprocess, shape, masks):
     """Take a set into memory where it fits."""
     from . import pipeline
 
     images = sum(split.count for split in splits.values())
-    if images * float(np.prod(shape)) * 4 > pipeline.HELD_BYTES:
+    values = float(np.prod(shape)) + masks * float(np.prod(shape[:2]))
+    if images * values * 4 > pipeline.HELD_BYTES:
         return {}
     return {
-        name: pipeline.hold(split, preprocess, shape) for name, split in splits.items()
+        name: pipeline.hold(split, preprocess, shape, masks)
+        for name, split in splits.items()
     }
 
 

@@ -95,6 +95,37 @@ class DigitsSeven(Digits):
     RELEASE_NOTES = {"1.0.0": "The splits of digits 1.0.0 without 7, 8 and 9."}
 
 
+class DigitsUnseen(Digits):
+    """Builder of `digits_unseen`: 0 to 6 to learn from, 7 to 9 to be tested by.
+
+    Training and validation are those of `digits` for 0 to 6; the test split is every
+    image of 7, 8 and 9, of which none is in the others.
+
+    Example:
+
+    >>> import tempfile
+    >>> builder = DigitsUnseen(data_dir=tempfile.mkdtemp())
+    >>> builder.info.features["label"].num_classes
+    10
+    """
+
+    SEEN = 7
+    RELEASE_NOTES = {"1.0.0": "0 to 6 of digits 1.0.0, tested by all of 7 to 9."}
+
+    def _split_generators(self, dl_manager):
+        images, labels, members = digit_splits()
+        every = np.concatenate([members[split] for split in ("train", "dev", "test")])
+        chosen = {
+            "train": members["train"][labels[members["train"]] < self.SEEN],
+            "validation": members["dev"][labels[members["dev"]] < self.SEEN],
+            "test": every[labels[every] >= self.SEEN],
+        }
+        return {
+            split: self._generate_examples(images[numbers], labels[numbers])
+            for split, numbers in chosen.items()
+        }
+
+
 class DigitsFew(Digits):
     """Builder of `digits_few`: five images of each digit to train on.
 

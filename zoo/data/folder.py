@@ -86,7 +86,8 @@ def survey(path):
     files = {"train": [], "dev": [], "test": []}
     for split, name, file in found:
         if file in shapes:
-            split = _split_of(split, file.relative_to(root), given)
+            split = split if split in ("dev", "test") else None
+            split = split or share_of(file.relative_to(root), given)
             files[split].append((str(file), classes.index(name)))
     return Listing(classes, files, {s: str(f) for f, s in shapes.items()})
 
@@ -184,10 +185,21 @@ def _given_splits(root):
     return given
 
 
-def _split_of(split, relative, given):
-    """Assign an image whose split is not given, by the hash of its path."""
-    if split in ("dev", "test"):
-        return split
+def share_of(relative, given):
+    """Assign an image whose split is not given, by the hash of its path.
+
+    Args:
+        relative: Path of the image below the folder of the set.
+        given: The splits that have images of their own: they get no share.
+
+    Returns:
+        `"train"`, `"dev"` or `"test"`.
+
+    Example:
+
+    >>> share_of(pathlib.Path("cat/1.png"), ())
+    'train'
+    """
     digest = hashlib.sha256(relative.as_posix().encode()).digest()
     place = int.from_bytes(digest[:8], "big") / 2**64
     if place < SHARE and "test" not in given:

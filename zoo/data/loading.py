@@ -4,14 +4,17 @@ import pathlib
 
 from .dataset import SPLITS, assemble
 from .description import Description
+from .masks import mask_feature, open_canvas, open_folder
 from .preprocessing import check_shape, preprocessing
 
 SETS = {
     "digits": "1,797 handwritten digits, 8x8 grey, 10 classes; needs no network",
     "digits_seven": "those of 0 to 6, to learn from for the rest",
+    "digits_unseen": "0 to 6 to learn from, 7 to 9 to be tested by",
     "digits_few": "5 training images of each digit, for what has learnt from others",
+    "digits_canvas": "4,600 scenes of these digits with a class for each pixel",
     "tfds:NAME": "a set of tensorflow-datasets: tfds:mnist, tfds:cifar10, ...",
-    "folder:PATH": "your own images, one sub-folder a class",
+    "folder:PATH": "your own images, one sub-folder a class; or images/ and masks/",
 }
 UNSTATED = "not stated; see the source"
 
@@ -40,6 +43,7 @@ def load(
     augment=None,
     data_dir=None,
     hold=True,
+    masks=False,
 ):
     """Load a data set: train, dev and test batches, and what is known of them.
 
@@ -57,6 +61,9 @@ def load(
             `~/tensorflow_datasets`, by default. Not used by `"folder:PATH"`.
         hold: Whether a set that fits is taken into memory. Where one split is read
             once, reading it alone is quicker.
+        masks: Whether a mask goes with each image, a class for each pixel, instead of
+            a label: see `kerasmith.zoo.data.masks` for how they are found. They are
+            resized with the images, to the nearest value, and augmented with them.
 
     Returns:
         `Data`.
@@ -79,12 +86,15 @@ def load(
     if input_shape is not None:
         input_shape = check_shape(input_shape)
     kind, _, rest = str(name).partition(":")
-    if name in SETS and name.startswith("digits"):
+    if name == "digits_canvas" and masks:
+        source = open_canvas(input_shape)
+    elif name in SETS and name.startswith("digits"):
+        _check_kind(name, masks)
         source = _digits(name, data_dir)
     elif kind == "tfds" and rest:
-        source = _catalogue(rest, data_dir)
+        source = _catalogue(rest, data_dir, masks)
     elif kind == "folder" and rest:
-        source = _folder(rest)
+        source = open_folder(rest) if masks else _folder(rest)
     else:
         raise ValueError(_unknown(name))
     own_shape, splits, about = source
@@ -96,7 +106,35 @@ def load(
         counts={split: splits[split].count for split in SPLITS},
         **about,
     )
-    return assemble(splits, description, preprocess, batch_size, seed, augment, hold)
+    return assemble(
+        splits,
+        description,
+        preprocess,
+        batch_size,
+        seed,
+        augment,
+        hold,
+        masks,
+        _resized(own_shape, shape),
+    )
+
+
+def _resized(own_shape, shape):
+    """Tell whether some image has another height or width than wanted."""
+    try:
+        return tuple(own_shape()[:2]) != tuple(shape[:2])
+    except ValueError:  # they differ from each other
+        return True
+
+
+def _check_kind(name, masks):
+    if name == "digits_canvas":
+        raise ValueError("digits_canvas has masks, not labels: pass masks=True.")
+    if masks:
+        raise ValueError(
+            f"{name} has labels, not masks: choose digits_canvas, or a folder with "
+            "images/ and masks/."
+        )
 
 
 def _digits(name, data_dir):
@@ -112,19 +150,24 @@ def _digits(name, data_dir):
     )
 
 
-def _catalogue(name, data_dir):
+def _catalogue(name, data_dir, masks):
     from . import catalogue
 
-    builder = catalogue.open_catalogue(name, data_dir)
+    features = mask_feature if masks else None
+    builder = catalogue.open_catalogue(name, data_dir, features)
     home = f", {builder.info.homepage}" if builder.info.homepage else ""
     source = f"tensorflow-datasets, {builder.info.full_name}{home}"
-    return _from_builder(builder, f"tfds:{name}", source)
+    return _from_builder(builder, f"tfds:{name}", source, masks)
 
 
-def _from_builder(builder, name, source):
+def _from_builder(builder, name, source, masks=False):
     from . import catalogue
 
-    image, label = catalogue.image_and_label(builder)
+    if masks:
+        image, (*mask, labels) = "image", mask_feature(builder)
+    else:
+        mask, (image, label) = None, catalogue.image_and_label(builder)
+        labels = builder.info.features[label].names
 
     def own_shape():
         shape = builder.info.features[image].shape
@@ -137,15 +180,14 @@ def _from_builder(builder, name, source):
 
     def splits(channels):
         return {
-            split: catalogue.read_split(builder, instruction, channels)
+            split: catalogue.read_split(builder, instruction, channels, mask)
             for split, instruction in catalogue.instructions(builder).items()
         }
 
-    feature = builder.info.features[label]
     about = {
         "name": name,
-        "classes": feature.num_classes,
-        "labels": tuple(feature.names),
+        "classes": len(labels),
+        "labels": tuple(labels),
         "source": source,
         "licence": builder.info.redistribution_info.license or UNSTATED,
     }

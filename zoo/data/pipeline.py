@@ -18,8 +18,9 @@ class Split:
 
     Args:
         count: Number of examples.
-        read: Gives unbatched `(uint8 image, label)`; with a seed (two `int32`
-            values), in an order that follows from it.
+        read: Gives unbatched `(uint8 image, label)`, or a mask of the image's height
+            and width instead of the label; with a seed (two `int32` values), in an
+            order that follows from it.
 
     Example:
 
@@ -42,7 +43,8 @@ def preprocessed(examples, preprocess):
         preprocess: Keras layer on batches of raw images.
 
     Returns:
-        `tf.data.Dataset` of `(float32 image, int32 label)`.
+        `tf.data.Dataset` of `(float32 image, int32 label)`; a mask is brought to the
+        size of its image, each place having the nearest class.
 
     Example:
 
@@ -54,18 +56,23 @@ def preprocessed(examples, preprocess):
 
     def one(image, label):
         batch = tf.cast(preprocess(image[None]), tf.float32)
+        if label.shape.rank == 2:
+            size = tf.shape(batch)[1:3]
+            label = tf.image.resize(label[..., None], size, "nearest")[..., 0]
+            label = tf.ensure_shape(label, batch.shape[1:3])
         return batch[0], tf.cast(label, tf.int32)
 
     return examples.map(one, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def hold(split, preprocess, input_shape):
+def hold(split, preprocess, input_shape, masks=False):
     """Decode and preprocess a split once and keep it in memory.
 
     Args:
         split: `Split`.
         preprocess: Keras layer on batches of raw images.
         input_shape: Shape of one image behind it.
+        masks: Whether there are masks instead of labels.
 
     Returns:
         Images and labels as tensors on the processor.
@@ -82,7 +89,7 @@ def hold(split, preprocess, input_shape):
     array([0, 1, 2], dtype=int32)
     """
     images = np.empty((split.count, *input_shape), "float32")
-    labels = np.empty(split.count, "int32")
+    labels = np.empty((split.count, *input_shape[: 2 * masks]), "int32")
     filled = 0
     batches = preprocessed(split.read(), preprocess).batch(_MANY)
     batches = batches.prefetch(tf.data.AUTOTUNE)
@@ -175,6 +182,8 @@ def in_epochs(split, held, preprocess, batch_size, seed, counter, augmentation=N
 
         def augment(epoch, step, images, labels):
             own_seed = order.derive(seed, epoch, 1, step)
+            if labels.shape.rank == 3:
+                return epoch, step, *augmentation.with_masks(images, labels, own_seed)
             return epoch, step, augmentation(images, own_seed), labels
 
         parallel = tf.data.AUTOTUNE if augmentation.parallel else None

@@ -2,7 +2,31 @@
 
 import keras
 
-from .recipe import Recipe
+from ..data.masks import IGNORED
+from .recipe import CROSS_ENTROPY, Recipe
+
+# pixels that the mask marks so take no part
+PIXEL_CROSS_ENTROPY = {
+    "class_name": CROSS_ENTROPY["class_name"],
+    "config": {**CROSS_ENTROPY["config"], "ignore_class": IGNORED},
+}
+# and the classes' overlaps, so that small objects count beside the background
+PIXEL_LOSS = {
+    "class_name": "kerasmith>SumOfLosses",
+    "config": {
+        "losses": [
+            PIXEL_CROSS_ENTROPY,
+            {
+                "class_name": "kerasmith>SoftDice",
+                "config": {
+                    "from_logits": True,
+                    "over": "batch",
+                    "ignore_class": IGNORED,
+                },
+            },
+        ]
+    },
+}
 
 
 def shift_and_turn():
@@ -21,6 +45,23 @@ def shift_and_turn():
         keras.layers.RandomRotation(0.04, **empty),
         keras.layers.RandomTranslation(0.1, 0.1, **empty),
         keras.layers.RandomZoom((-0.1, 0.1), (-0.1, 0.1), **empty),
+    ]
+
+
+def turn_and_zoom():
+    """Turn and stretch scenes a little; their borders are mirrored.
+
+    Returns:
+        List of Keras layers, which masks can follow.
+
+    Example:
+
+    >>> len(turn_and_zoom())
+    2
+    """
+    return [
+        keras.layers.RandomRotation(0.04),
+        keras.layers.RandomZoom((-0.1, 0.1), (-0.1, 0.1)),
     ]
 
 
@@ -75,7 +116,7 @@ def on_digits(model, promise, **settings):
     Example:
 
     >>> from .recipe import Promise
-    >>> on_digits("resnet20", Promise(0.9, 1, "mean of no seeds")).name
+    >>> on_digits("resnet20", Promise({}, 1, "mean of no seeds")).name
     'resnet20_digits'
     """
     common = {

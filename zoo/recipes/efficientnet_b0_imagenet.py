@@ -15,7 +15,9 @@ RECIPE = Recipe(
     data="tfds:imagenet2012",
     model="efficientnet_b0",
     promise=Promise(
-        0.771, None, "77.1 % of the images right in the paper, not yet measured here"
+        {"test_accuracy": 0.771},
+        None,
+        "77.1 % of the images right in the paper, not yet measured here",
     ),
     input_shape=(224, 224, 3),
     options={"kernel_regularizer": "l2:0.000005"},

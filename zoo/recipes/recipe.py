@@ -45,18 +45,19 @@ class Promise:
     """What a recipe claims to reach, and how that was measured.
 
     Args:
-        test_accuracy: Share of the test images that are right, in [0, 1].
+        scores: What is reached on the test images at least, by the name that the
+            figure has in the results of a run: `{"test_accuracy": 0.98}`.
         minutes: Minutes of training on two processor cores, `None` where nobody has
             measured them yet.
         measured: The measurement behind it, or why there is none yet.
 
     Example:
 
-    >>> Promise(0.98, 2, "mean of 5 seeds").minutes
+    >>> Promise({"test_accuracy": 0.98}, 2, "mean of 5 seeds").minutes
     2
     """
 
-    test_accuracy: float
+    scores: Mapping[str, float]
     minutes: float | None
     measured: str
 
@@ -109,7 +110,7 @@ class Recipe:
 
     Example:
 
-    >>> recipe = Recipe("mine", "", "digits", "lenet5", Promise(0.9, 1, ""))
+    >>> recipe = Recipe("mine", "", "digits", "lenet5", Promise({}, 1, ""))
     >>> with_settings(recipe, {"epochs": "3", "norm": "batch"}).options
     {'norm': 'batch'}
     """
@@ -203,7 +204,7 @@ def with_settings(recipe, settings):
 
     Example:
 
-    >>> recipe = Recipe("mine", "", "digits", "lenet5", Promise(0.9, 1, ""))
+    >>> recipe = Recipe("mine", "", "digits", "lenet5", Promise({}, 1, ""))
     >>> with_settings(recipe, {"learning_rte": "0.1"})
     Traceback (most recent call last):
     ValueError: there is no setting 'learning_rte'; did you mean 'learning_rate'? ...
@@ -239,7 +240,7 @@ def to_config(recipe):
 
     Example:
 
-    >>> to_config(Recipe("mine", "", "digits", "lenet5", Promise(0.9, 1, "")))["model"]
+    >>> to_config(Recipe("mine", "", "digits", "lenet5", Promise({}, 1, "")))["model"]
     'lenet5'
     """
     config = {name: getattr(recipe, name) for name in SETTINGS}
@@ -261,7 +262,7 @@ def from_config(config, recipe):
 
     Example:
 
-    >>> recipe = Recipe("mine", "", "digits", "lenet5", Promise(0.9, 1, ""))
+    >>> recipe = Recipe("mine", "", "digits", "lenet5", Promise({}, 1, ""))
     >>> from_config(to_config(recipe), recipe) == recipe
     True
     """

@@ -40,7 +40,7 @@ RECIPE = Recipe(
     data="folder:photos",
     model="resnet50",
     promise=Promise(
-        test_accuracy=0.9,
+        scores={"test_accuracy": 0.9},
         minutes=None,
         measured="an aim, which depends on the images and is not yet measured here",
     ),

@@ -13,8 +13,8 @@ from .. import data as datasets
 from .. import recipes
 from .export import export
 from .finished import open_run
+from .keras_files import load_model
 from .run import real_images
-from .serving import load_model
 from .views import AverageProbabilities, count_views, size_before, with_views
 
 SAMPLES = 64  # views in one batch of the check

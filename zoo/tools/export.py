@@ -10,10 +10,7 @@ backend is TensorFlow; the comparison is with the model on its own backend.
 import contextlib
 import dataclasses
 import importlib.util
-import json
-import os
 import pathlib
-import sys
 import tempfile
 
 import keras
@@ -21,7 +18,7 @@ import numpy as np
 
 from ...callbacks.files import replacing
 from ..choices import choose
-from . import parity, serving
+from . import converting, parity, serving
 from .parity import ExportMismatch
 
 __all__ = ["ExportMismatch", "export"]
@@ -36,22 +33,28 @@ PACKAGES = {
     "onnx": ("tf2onnx", "onnx", "onnxruntime"),
     "litert": ("ai_edge_litert",),
 }
-CONVERT = f"import sys; from {__name__} import main; main(sys.argv[1])"
 
 
 def export(
     model, path, formats=("saved_model",), *, labels=None, preprocess=None, samples=None
 ):
-    """Write a classifier of images for use without Keras, and check what was written.
+    """Write a network for images for use without Keras, and check what was written.
 
     The SavedModel's signature `serving_default` takes raw `uint8` images and gives
     `probabilities`; its signature `labels` gives the names of the classes, which
     also lie in `assets/labels.txt`. An ONNX file has them in the metadata `labels`,
     one a line, a LiteRT file as the associated file `labels.txt`.
 
-    A softmax is put behind the model unless its last layer has the activation
-    softmax, sparsemax, sigmoid or hard sigmoid, seen through layers that only pass
-    values on (`Identity`, `Dropout`, `Flatten`, `Reshape`, linear `Activation`).
+    A network of segmentation, from images to `(batch, height, width, classes)`, gives
+    the `probabilities` of each pixel, and its SavedModel the most likely classes as
+    `mask`, too, both of the size of the image: with a `Resizing` in `preprocess` they
+    are resized back. Built for any size, it takes images of any size without one; to
+    a network without padding images are continued by their mirror images.
+
+    A softmax, or a sigmoid for the single class of a segmentation, is put behind the
+    model unless its last layer has the activation softmax, sparsemax, sigmoid or hard
+    sigmoid, seen through layers that only pass values on (`Identity`, `Dropout`,
+    `Flatten`, `Reshape`, linear `Activation`).
 
     Every file is loaded in a process that finds neither Keras nor Kerasmith, and run
     on the samples and on the first one alone. Its probabilities must be the model's
@@ -96,7 +99,7 @@ def export(
     expected = _expected(service, inputs)
     root = pathlib.Path(path)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_folder(root))
+        stack.enter_context(writable_folder(root))
         files = {
             name: str(stack.enter_context(replacing(root / FILES[name])))
             for name in formats
@@ -142,13 +145,16 @@ def _service(model, preprocess, labels):
             f"{type(preprocess).__name__}; wrap several in keras.layers.Pipeline."
         )
     classes, softmax = ends[1][0].shape[-1], _ends_in_logits(model)
-    if softmax and classes == 1:
+    segments = len(ends[1][0].shape) == 4
+    if softmax and classes == 1 and not segments:
         raise ValueError(
             "the model has one output without a sigmoid, of which a softmax would "
             "always be 1; give its last layer activation='sigmoid'."
         )
+    if segments and classes == 1 and labels is not None and len(labels) == 2:
+        labels = labels[1:]  # the probability is that of the second of two classes
     names = _check_labels(labels, classes)
-    return serving.Service(model, _stages(preprocess), names, softmax)
+    return serving.Service(model, converting.stages_of(preprocess), names, softmax)
 
 
 def _check_labels(labels, classes):
@@ -164,15 +170,6 @@ def _check_labels(labels, classes):
         if not name or "\n" in name or "\r" in name:
             raise ValueError(f"a label must be one line of text, received {name!r}.")
     return tuple(labels)
-
-
-def _stages(preprocess):
-    """List the layers of a preprocessing, those of pipelines one by one."""
-    if preprocess is None:
-        return ()
-    if isinstance(preprocess, (keras.layers.Pipeline, keras.Sequential)):
-        return tuple(stage for layer in preprocess.layers for stage in _stages(layer))
-    return (preprocess,)
 
 
 def _ends_in_logits(model):
@@ -243,15 +240,21 @@ def _expected(service, inputs):
         if not np.isfinite(outputs).all():
             raise ValueError("the model answers the samples with NaN or infinity.")
         if service.softmax:
-            if outputs.min() >= 0 and np.allclose(outputs.sum(-1), 1, atol=1e-3):
-                raise ValueError(
-                    "the model gives probabilities already, but not from its last "
-                    "layer's activation; end it in keras.layers.Softmax()."
-                )
-            outputs = np.exp(outputs - outputs.max(-1, keepdims=True))
-            outputs /= outputs.sum(-1, keepdims=True)
+            outputs = _probabilities(outputs)
         expected[key] = outputs
     return expected
+
+
+def _probabilities(outputs):
+    if outputs.shape[-1] == 1:
+        return 1 / (1 + np.exp(-outputs))
+    if outputs.min() >= 0 and np.allclose(outputs.sum(-1), 1, atol=1e-3):
+        raise ValueError(
+            "the model gives probabilities already, but not from its last layer's "
+            "activation; end it in keras.layers.Softmax()."
+        )
+    outputs = np.exp(outputs - outputs.max(-1, keepdims=True))
+    return outputs / outputs.sum(-1, keepdims=True)
 
 
 def _ask(service, images, name):
@@ -270,8 +273,23 @@ def _ask(service, images, name):
 
 
 @contextlib.contextmanager
-def _folder(root):
-    """Make a folder that can be written; remove it again if nothing came into it."""
+def writable_folder(root):
+    """Make a folder that can be written; remove it again if nothing came into it.
+
+    Args:
+        root: `pathlib.Path` of the folder.
+
+    Raises:
+        OSError: If it cannot be written.
+
+    Example:
+
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> with contextlib.suppress(KeyError), writable_folder(folder / "a" / "b"):
+    ...     raise KeyError
+    >>> list(folder.iterdir())
+    []
+    """
     made = [folder for folder in (root, *root.parents) if not folder.exists()]
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -292,55 +310,16 @@ def _folder(root):
 
 def _convert_elsewhere(service, files):
     """Convert in a new process with TensorFlow as the backend."""
-    with tempfile.TemporaryDirectory() as folder:
-        room = pathlib.Path(folder)
-        models = {"model": service.model}
-        if service.stages:
-            image = keras.Input(service.shape("saved_model"))
-            models["preprocess"] = keras.Sequential([image, *service.stages])
-        for name, model in models.items():
-            _save(model, room / f"{name}.keras")
-        modules = set().union(*(_modules(room / f"{name}.keras") for name in models))
-        job = {
-            "models": {name: str(room / f"{name}.keras") for name in models},
-            "labels": service.labels,
-            "softmax": service.softmax,
-            "files": files,
-            "modules": sorted(modules),
-            "answer": str(room / "answer.json"),
-        }
-        complaint = parity.run_job(
-            ["-c", CONVERT],
-            job,
-            room,
-            KERAS_BACKEND="tensorflow",
-            JAX_PLATFORMS="cpu",  # Keras imports JAX where it is installed
-            PYTHONPATH=os.pathsep.join(sys.path),
-        )
-        if not (room / "answer.json").exists():
-            raise RuntimeError(f"the conversion broke off: {complaint}")
-        kind, message = json.loads((room / "answer.json").read_text(encoding="utf-8"))
-    if kind:
-        raise {"OSError": OSError}.get(kind, ValueError)(message)
-
-
-def _save(model, path):
-    try:
-        model.save(path)
-    except Exception as error:  # whatever a custom layer raises
-        raise ValueError(
-            "the model cannot be saved, and so not be converted by another process: "
-            f"{parity.one_line(error)}"
-        ) from error
+    details = {"labels": service.labels, "softmax": service.softmax, "files": files}
+    converting.convert_elsewhere(__name__, converting.models_of(service), details)
 
 
 def main(job):
     """Convert a saved model in this process, whose backend is TensorFlow.
 
     Args:
-        job: Path of a JSON file with the `models` (the `.keras` files of the model
-            and its preprocessing), `labels`, `softmax`, `files`, the `modules` to
-            import first, and the path `answer` for the kind and message of an error.
+        job: Path of a JSON file, described in `converting`, with the `labels`,
+            `softmax` and `files`.
 
     Example:
 
@@ -348,50 +327,11 @@ def main(job):
     Traceback (most recent call last):
     FileNotFoundError: [Errno 2] No such file or directory: 'nowhere.json'
     """
-    job = json.loads(pathlib.Path(job).read_text(encoding="utf-8"))
-    answer = (None, None)
-    try:
-        for module in job["modules"]:
-            _import(module)
-        loaded = {name: serving.load_model(p) for name, p in job["models"].items()}
-        stages = _stages(loaded.get("preprocess"))
-        service = serving.Service(
-            loaded["model"], stages, tuple(job["labels"]), job["softmax"]
-        )
-        serving.convert(service, job["files"])
-    except (OSError, ValueError) as error:
-        answer = ("OSError" if isinstance(error, OSError) else "ValueError", str(error))
-    pathlib.Path(job["answer"]).write_text(json.dumps(answer), encoding="utf-8")
+    converting.work_off(job, _convert)
 
 
-def _import(module):
-    try:
-        importlib.import_module(module)
-    except Exception as error:  # a module may raise anything
-        raise ValueError(
-            f"the model needs the module {module!r}, which a new process cannot import "
-            f"({parity.one_line(error)}); move its classes to one that it can."
-        ) from error
-
-
-def _modules(path):
-    """List the modules that hold the custom classes and functions of a file."""
-    config = serving.read_config(path)
-    config.pop("compile_config", None)
-    found = set()
-    for node in serving.walk(config):
-        name, module = node.get("registered_name"), node.get("module")
-        if not name:
-            continue
-        if node.get("class_name") == "function":  # Keras does not note their module
-            function = keras.saving.get_registered_object(node["config"])
-            module = getattr(function, "__module__", "builtins")
-        if module in (None, "__main__"):
-            raise ValueError(
-                f"the model holds {node.get('class_name')!r} of the program itself, "
-                "which the process that converts it cannot import; move it to a module "
-                "of its own, or export with the TensorFlow backend."
-            )
-        if module.partition(".")[0] not in ("keras", "builtins"):
-            found.add(module)
-    return found
+def _convert(loaded, job):
+    stages = converting.stages_of(loaded.get("preprocess"))
+    labels = tuple(job["labels"])
+    service = serving.Service(loaded["model"], stages, labels, job["softmax"])
+    serving.convert(service, job["files"])

@@ -1,14 +1,11 @@
 """What a finished run is asked for: its model, its figures, other formats, answers."""
 
+import json
 import pathlib
 
-import numpy as np
-
-from .. import data as datasets
-from .. import recipes
-from .export import export
-from .parity import load_saved, predict_images
-from .serving import load_model
+from .. import recipes, registry
+from .keras_files import load_model
+from .tasks import task_of
 
 
 def open_run(folder):
@@ -37,6 +34,32 @@ def open_run(folder):
     if not isinstance(config.get("data"), dict):
         raise ValueError(f"{path} does not describe its data: train again.")
     return config
+
+
+def task_name(folder):
+    """Tell what the network of a run is for.
+
+    Args:
+        folder: Folder of a run, or of what `export_ensemble` wrote.
+
+    Returns:
+        `"classification"`, `"segmentation"` or `"similarity"`.
+
+    Raises:
+        FileNotFoundError: If there is neither.
+        ValueError: If the configuration was cut short.
+
+    Example:
+
+    >>> task_name("nowhere")
+    Traceback (most recent call last):
+    FileNotFoundError: nowhere is no finished run: it has no config.json.
+    """
+    folder = pathlib.Path(folder)
+    if (folder / "saved_model").is_dir() and not (folder / "config.json").is_file():
+        return "classification"  # an ensemble is of several runs
+    model = open_run(folder)["recipe"]["model"]
+    return registry.variant(model).task
 
 
 def export_run(folder, formats=("saved_model",), out=None):
@@ -73,54 +96,16 @@ def export_run(folder, formats=("saved_model",), out=None):
         samples = run.real_images(run.load_data(recipe))
     except OSError:
         samples = None
-    return export(
+    results = pathlib.Path(folder) / "results.json"
+    return task_of(recipe).export(
         model,
+        recipe,
         out or folder,
         formats,
         labels=config["data"]["labels"],
-        preprocess=datasets.preprocessing(
-            recipe.input_shape, recipe.scale, recipe.offset
-        ),
         samples=samples,
+        results=json.loads(results.read_text()) if results.is_file() else None,
     )
-
-
-def predict_files(folder, files):
-    """Ask the SavedModel of a run, or of an ensemble, what is on images.
-
-    Args:
-        folder: Folder of the run, or what `export_ensemble` wrote to.
-        files: Paths of images, of any size and mode.
-
-    Returns:
-        List with a dictionary an image: `file`, and `ranking`, the pairs of every
-        label and its probability, the most likely first.
-
-    Raises:
-        FileNotFoundError: If the run, its SavedModel or an image is not there.
-        ValueError: If a file is no image.
-
-    Example:
-
-    >>> predict_files("nowhere", [])
-    Traceback (most recent call last):
-    FileNotFoundError: nowhere is no finished run: it has no config.json.
-    """
-    saved = pathlib.Path(folder) / "saved_model"
-    if (saved.parent / "config.json").is_file() or not saved.is_dir():
-        channels = open_run(folder)["recipe"]["input_shape"][-1]
-    else:  # an ensemble is of several runs, with a configuration each
-        channels = load_saved(saved).image_shape[-1]
-    images = [datasets.read_image(path, channels) for path in files]
-    model = load_saved(saved)
-    labels, rows = predict_images(model, images)
-    return [
-        {
-            "file": str(path),
-            "ranking": [(labels[i], float(row[i])) for i in np.argsort(-row)],
-        }
-        for path, row in zip(files, rows, strict=True)
-    ]
 
 
 def tell(run):
@@ -135,28 +120,30 @@ def tell(run):
     Example:
 
     >>> from kerasmith.zoo.tools import Run
-    >>> promise = {"test_accuracy": 0.98, "minutes": 2, "applies": True}
+    >>> promise = {"scores": {"test_accuracy": 0.98}, "minutes": 2, "applies": True}
     >>> results = {"test_accuracy": 0.99, "seconds": 50.0, "promise": promise}
     >>> print(tell(Run(pathlib.Path("runs/mine"), results)))
     test accuracy 99.00 % after 50 s of training
-    promise of 98.00 % in 2 minutes: kept
+    promise of test accuracy 98.00 % in 2 minutes: kept
     look at runs/mine/report.html
     """
     results, promise = run.results, run.results["promise"]
-    lines = [
-        f"test accuracy {results['test_accuracy']:.2%} after "
-        f"{results['seconds']:.0f} s of training".replace("%", " %")
-    ]
+    reached = _told({name: results[name] for name in promise["scores"]})
+    lines = [f"{reached} after {results['seconds']:.0f} s of training"]
+    wanted = _told(promise["scores"])
     if promise["applies"] and promise["minutes"] is None:
-        aim = f"{promise['test_accuracy']:.2%}".replace("%", " %")
-        lines.append(f"aim: {aim}, {promise['measured']}")
+        lines.append(f"aim: {wanted}, {promise['measured']}")
     elif promise["applies"]:
-        kept = (
-            results["test_accuracy"] >= promise["test_accuracy"]
-            and results["seconds"] <= 60 * promise["minutes"]
+        kept = results["seconds"] <= 60 * promise["minutes"] and all(
+            results[name] >= least for name, least in promise["scores"].items()
         )
         lines.append(
-            f"promise of {promise['test_accuracy']:.2%} in {promise['minutes']} "
-            f"minutes: {'kept' if kept else 'not kept'}".replace("%", " %")
+            f"promise of {wanted} in {promise['minutes']} minutes: "
+            f"{'kept' if kept else 'not kept'}"
         )
     return "\n".join([*lines, f"look at {run.folder / 'report.html'}"])
+
+
+def _told(scores):
+    told = (f"{name} {100 * share:.2f} %" for name, share in scores.items())
+    return ", ".join(told).replace("_", " ")

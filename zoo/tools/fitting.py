@@ -17,6 +17,7 @@ from ...callbacks.files import replacing
 from .. import registry
 from .card import card
 from .finetune import freeze_up_to, stage_rates
+from .tasks import task_of
 
 # steps; a state is saved at least as often
 LONG_EPOCH = 500
@@ -66,32 +67,28 @@ def build_model(recipe, data):
     >>> build_model(recipe, load_data(recipe)).output_shape
     (None, 10)
     """
+    task = task_of(recipe)
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(recipe.precision)
     try:
-        model = registry.build(
-            recipe.model,
-            classes=data.description.classes,
-            input_shape=recipe.input_shape,
-            weights=recipe.weights,
-            **recipe.options,
-        )
+        told = {"weights": recipe.weights, **task.options(recipe, data)}
+        model = registry.build(recipe.model, **told, **recipe.options)
     finally:
         keras.config.set_dtype_policy(policy)
     if recipe.freeze is not None:
         freeze_up_to(model, recipe.freeze)
     config = {**recipe.optimizer_options, "learning_rate": recipe.learning_rate}
     optimizer = keras.optimizers.get({"class_name": recipe.optimizer, "config": config})
-    steps = recipe.steps_per_execution
+    feed, steps = task.feed(recipe, data), recipe.steps_per_execution
     if keras.config.backend() == "torch":
         steps = 1
     elif steps is None:
         one = card(model, recipe.input_shape).multiply_accumulates
-        steps = steps_per_execution(one * recipe.batch_size, data.steps)
+        steps = steps_per_execution(one * recipe.batch_size, feed.steps)
     model.compile(
         optimizer,
         keras.losses.get(recipe.loss),
-        metrics=["accuracy"],
+        metrics=task.metrics(data),
         steps_per_execution=steps,
     )
     return model
@@ -158,7 +155,8 @@ def fit(recipe, model, data, folder, verbose: str | int = "auto"):
         callbacks.append(stage_rates(model, recipe.rate_decay))
     stateful = [callback for callback in callbacks if hasattr(callback, "get_state")]
     states = folder / "training" / "states"
-    resume = Resume(states, stateful, data=data, **_every(data.steps))
+    feed = task_of(recipe).feed(recipe, data)
+    resume = Resume(states, stateful, data=feed, **_every(feed.steps))
     board = keras.callbacks.TensorBoard(
         folder / "tensorboard", write_graph=False, profile_batch=0
     )
@@ -166,8 +164,8 @@ def fit(recipe, model, data, folder, verbose: str | int = "auto"):
     began = time.perf_counter()
     try:
         model.fit(
-            data.train,
-            validation_data=data.dev,
+            feed.train,
+            validation_data=feed.dev,
             epochs=recipe.epochs,
             initial_epoch=start,
             shuffle=False,  # the data shuffles itself, by seed and epoch

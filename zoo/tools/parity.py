@@ -80,7 +80,8 @@ class SavedImageModel:
         images: `uint8` array of shape `(batch, height, width, channels)`.
 
     Returns:
-        float32 array of probabilities, `(batch, classes)`.
+        float32 array of probabilities, `(batch, classes)`; of a network of
+        segmentation, `(batch, height, width, classes)`.
 
     Raises:
         FileNotFoundError: If there is no SavedModel.
@@ -115,7 +116,30 @@ class SavedImageModel:
     def __call__(self, images):
         import tensorflow as tf
 
-        return self._serve(images=tf.constant(images))["probabilities"].numpy()
+        answer = self._serve(images=tf.constant(images))
+        if "mask" in answer:
+            _check_mask(answer["mask"].numpy(), answer["probabilities"].numpy())
+        return answer["probabilities"].numpy()
+
+    def masks(self, images):
+        """Give the most likely class of each pixel, `(batch, height, width)`."""
+        import tensorflow as tf
+
+        return self._serve(images=tf.constant(images))["mask"].numpy()
+
+    @property
+    def segments(self):
+        """Whether there is an answer for each pixel."""
+        return "mask" in self._serve.structured_outputs
+
+
+def _check_mask(mask, probabilities):
+    """Hold the classes of pixels against their probabilities."""
+    likely = probabilities[..., 0] >= 0.5
+    if probabilities.shape[-1] > 1:
+        likely = probabilities.argmax(-1)
+    if (mask != likely).any():
+        raise ValueError("the mask does not hold the most likely classes.")
 
 
 def load_saved(path):
@@ -139,44 +163,6 @@ def load_saved(path):
     FileNotFoundError: there is no SavedModel in nowhere.
     """
     return SavedImageModel(path)
-
-
-def predict_images(path, images):
-    """Run a SavedModel written by `export` on images, which may differ in size.
-
-    Args:
-        path: Folder of the SavedModel, or what `load_saved` gave.
-        images: Sequence of `uint8` arrays `(height, width, channels)`, or
-            `(height, width)` for a model of grey images.
-
-    Returns:
-        Pair of the labels and an array of probabilities, one row an image.
-
-    Raises:
-        ValueError: If an image does not fit the model.
-
-    Example:
-
-    >>> predict_images("nowhere", [])
-    Traceback (most recent call last):
-    FileNotFoundError: there is no SavedModel in nowhere.
-    """
-    model = path if isinstance(path, SavedImageModel) else SavedImageModel(path)
-    rows = [np.zeros((0, len(model.labels)), "float32")]
-    for number, image in enumerate(images):
-        image = np.asarray(image)
-        image = image[..., None] if image.ndim == 2 else image
-        fits = image.ndim == len(model.image_shape) and all(
-            wanted in (None, size)
-            for wanted, size in zip(model.image_shape, image.shape, strict=True)
-        )
-        if not fits or image.dtype != np.uint8:
-            raise ValueError(
-                f"image {number} is {image.dtype} of shape {image.shape}; the model "
-                f"takes uint8 of shape {model.image_shape}, None being any size."
-            )
-        rows.append(model(image[None]))
-    return model.labels, np.concatenate(rows)
 
 
 def in_batches(run, images):
@@ -262,7 +248,9 @@ def _compare(name, expected, received, bound):
             f"{bound:.0e} is allowed."
         )
     chosen = np.take_along_axis(expected, received.argmax(-1)[..., None], -1)[..., 0]
-    others = int((expected.max(-1) - chosen > (bound if bound > BOUND else TIE)).sum())
+    # of a hundred thousand pixels some are as near to a tie as runtimes to each other
+    tie = 2 * bound if expected.ndim > 2 else bound if bound > BOUND else TIE
+    others = int((expected.max(-1) - chosen > tie).sum())
     if others:
         raise ExportMismatch(
             f"{name}: another class than the model's is the most likely {others} times "

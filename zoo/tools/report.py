@@ -18,6 +18,7 @@ from .pictures import best_epoch, checked_counts
 from .report_style import STYLE
 
 SCORES = ("precision", "recall", "f1")
+SHARES = ("accuracy", "iou", "dice", "recall at", "error rate", "area under")
 SIGNS = {">=": (operator.ge, "at least"), "<=": (operator.le, "at most")}
 LINK = re.compile(r"""(https?://[^\s<>"']*[^\s<>"'.,;:)])""")
 
@@ -380,7 +381,7 @@ def _show(name, value):
 def _number(name, value):
     if not math.isfinite(value):
         return "–" if name in SCORES else str(value)
-    if name in SCORES or "accuracy" in name and 0 <= value <= 1:
+    if name in SCORES or 0 <= value <= 1 and any(word in name for word in SHARES):
         return f"{100 * value:.2f} %"
     if "seconds" in name:
         minutes, seconds = divmod(round(value), 60)

@@ -12,12 +12,11 @@ import keras
 import numpy as np
 
 from ...callbacks.files import replacing, write_text
-from .. import data as datasets
 from .. import recipes, registry
-from .export import export
 from .findings import gather
 from .fitting import build_model, fit
-from .judge import judge, read_history, write_findings, write_results
+from .judge import read_history, write_results
+from .tasks import task_of
 
 PACKAGES = ("kerasmith", "keras", "tensorflow", "jax", "torch", "numpy", "sklearn")
 
@@ -83,7 +82,7 @@ def train(recipe, out=None, *, resume=False, verbose="auto"):
     _seed(recipe)
     data = load_data(recipe)
     model = build_model(recipe, data)
-    datasets.check(data, model)
+    task_of(recipe).check(data, model)
     write_text(folder / "config.json", json.dumps(_config(recipe, data), indent=2))
     fitted = fit(recipe, model, data, folder, verbose)
     with replacing(folder / "model.keras") as beside:
@@ -93,29 +92,30 @@ def train(recipe, out=None, *, resume=False, verbose="auto"):
 
 def _finish(recipe, model, data, folder, fitted):
     """Judge, export and report; `results.json` comes last: all is there."""
-    verdict = judge(model, data.test, keras.losses.get(recipe.loss))
+    task = task_of(recipe)
+    verdict = task.judge(recipe, model, data)
     history = read_history(folder / "history.csv")
     promise = dataclasses.asdict(recipe.promise)
     as_named = dataclasses.replace(recipes.get(recipe.name), seed=recipe.seed)
     results = {
-        "test_accuracy": verdict.accuracy,
-        "test_loss": verdict.loss,
+        **verdict.scores,
         "epochs": len(history["loss"]),
         "best_epoch": fitted.best_epoch + 1,
         "seconds": round(fitted.seconds, 1),
         "promise": {**promise, "applies": recipe == as_named},
     }
     description = data.description
-    export(
+    task.export(
         model,
+        recipe,
         folder,
         labels=description.labels,
-        preprocess=data.preprocess,
         samples=real_images(data),
+        results=results,
     )
     config = recipes.read_config(folder / "config.json")
     found = gather(fitted.callbacks, folder)
-    write_findings(folder, model, verdict, history, description, config, results, found)
+    task.show(folder, model, verdict, history, description, config, results, found)
     write_results(folder, results)
     shutil.rmtree(folder / "training")
     return Run(folder, results)
@@ -216,16 +216,7 @@ def load_data(recipe):
     >>> load_data(recipes.get("lenet5_digits")).description.classes
     10
     """
-    return datasets.load(
-        recipe.data,
-        input_shape=recipe.input_shape,
-        batch_size=recipe.batch_size,
-        seed=recipe.seed,
-        preprocess=datasets.preprocessing(
-            recipe.input_shape, recipe.scale, recipe.offset
-        ),
-        augment=recipe.augment() if recipe.augment else None,
-    )
+    return task_of(recipe).load(recipe)
 
 
 def _config(recipe, data):

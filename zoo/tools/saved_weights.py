@@ -53,13 +53,17 @@ def constants(name, path):
         _refuse_another(name, path, file)
         if PREPROCESSING not in _layers(path, file):
             return None
-    if name not in HOSTED:
+    # a U-Net has the name of its encoder at its end
+    source = max(
+        (n for n in HOSTED if f"_{name}".endswith(f"_{n}")), key=len, default=""
+    )
+    if not source:
         raise ValueError(
             f"{path} begins with a layer {PREPROCESSING!r}, which only weights that "
             f"came from ImageNet have, and there are none of {name}. Load it with "
             "keras.saving.load_model, and take its layers."
         )
-    return HOSTED[name].constants
+    return HOSTED[source].constants
 
 
 def load(model, path):

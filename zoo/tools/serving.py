@@ -1,8 +1,9 @@
 """What an exported model serves, and the files that hold it.
 
 Raw `uint8` images go in, probabilities come out: the preprocessing, the model and,
-behind logits, a softmax. Images are cast to float32 before the preprocessing, as
-Keras does in a `tf.data` pipeline, so that resizing rounds nothing.
+behind logits, a softmax. A network of segmentation gives them for each pixel, and its
+SavedModel the most likely classes as well. Images are cast to float32 before the
+preprocessing, as Keras does in a `tf.data` pipeline, so that resizing rounds nothing.
 
 ONNX and LiteRT files take images of the model's own size: resizing is left out of
 them. Layers that compute in bfloat16 or float16 compute in float32 there, since
@@ -11,7 +12,7 @@ these runtimes lack the kernels; the SavedModel keeps them as they are.
 
 import contextlib
 import dataclasses
-import json
+import functools
 import os
 import pathlib
 import sys
@@ -21,7 +22,9 @@ import zipfile
 import keras
 from keras import ops
 
+from ...layers.mirror_padding import mirror
 from .parity import one_line
+from .tile_plan import plan_tiles
 
 LABELS = "labels.txt"
 # dtypes of half precision, with the largest difference of a probability between two
@@ -37,14 +40,15 @@ class Service:
         model: Functional or sequential model of one batch of images.
         stages: Layers that turn raw images into the model's inputs.
         labels: Name of each class.
-        softmax: Whether a softmax comes last.
+        softmax: Whether a softmax comes last; of a single class a sigmoid.
 
     Call arguments:
         images: Array or tensor of raw images, `(batch, height, width, channels)`.
         format: The format whose answer is wanted; `"saved_model"` resizes.
 
     Returns:
-        float32 tensor of probabilities on the backend in use.
+        float32 tensor of probabilities on the backend in use, `(batch, classes)`, or
+        `(batch, height, width, classes)` of the size of the images.
 
     Example:
 
@@ -65,9 +69,57 @@ class Service:
             if format == "saved_model" or not is_resizing(stage):
                 x = stage(x, training=False)
         x = ops.cast(x, self.model.inputs[0].dtype)
-        outputs = keras.tree.flatten(self.model(x, training=False))[0]
+        size = ops.shape(x)[1:3]
+        outputs = keras.tree.flatten(self.model(self._framed(x), training=False))[0]
         outputs = ops.cast(outputs, "float32")
-        return ops.softmax(outputs, axis=-1) if self.softmax else outputs
+        if self.frame is not None:
+            outputs = outputs[:, : size[0], : size[1]]
+        if self.segments and format == "saved_model" and self.resizes:
+            outputs = _resize(outputs, ops.shape(images)[1:3])
+        if not self.softmax:
+            return outputs
+        single = outputs.shape[-1] == 1
+        return ops.sigmoid(outputs) if single else ops.softmax(outputs, axis=-1)
+
+    def _framed(self, x):
+        """Continue images for a network without padding, to have all pixels answered.
+
+        Ronneberger et al., 2015, figure 2: by their mirror images.
+        """
+        if self.frame is None:
+            return x
+        for axis, (tile, margin, stride) in enumerate(self.frame, 1):
+            after = (tile - 2 * margin - ops.shape(x)[axis]) % stride
+            x = mirror(x, margin, margin + after, axis)
+        return x
+
+    @functools.cached_property
+    def frame(self):
+        """Tile, margin and stride of each axis, where the network pads nothing.
+
+        Sizes that it takes differ from that of the tile by multiples of the stride.
+        `None` where it answers for each pixel itself, or takes one size alone.
+        """
+        shape = self.model.inputs[0].shape
+        if not self.segments or None not in shape[1:3]:
+            return None
+        try:
+            plan = plan_tiles(self.model)
+        except ValueError:  # it sees the whole image, or has a layer nobody knows
+            return None
+        if self.model.compute_output_shape((1, *plan.tile, shape[3]))[1:3] == plan.tile:
+            return None
+        return list(zip(plan.tile, plan.margin, plan.stride, strict=True))
+
+    @property
+    def segments(self):
+        """Whether there is an answer for each pixel."""
+        return len(self.model.outputs[0].shape) == 4
+
+    @property
+    def resizes(self):
+        """Whether images are brought to one size."""
+        return any(map(is_resizing, self.stages))
 
     def shape(self, format):
         """Give the height, width and channels of the images that a format takes.
@@ -86,6 +138,15 @@ class Service:
         return (height, width, channels)
 
 
+def _resize(maps, size):
+    """Bring maps to a size that may be known only when the model runs."""
+    if keras.config.backend() == "tensorflow":  # Keras' own needs to know it
+        import tensorflow as tf
+
+        return tf.image.resize(maps, size)
+    return ops.image.resize(maps, size, data_format="channels_last")
+
+
 def is_resizing(stage):
     """Tell whether a layer brings images of any size to one.
 
@@ -101,6 +162,29 @@ def is_resizing(stage):
     False
     """
     return isinstance(stage, keras.layers.Resizing)
+
+
+def most_likely(probabilities):
+    """Choose the most likely class of each pixel.
+
+    Args:
+        probabilities: Tensor of shape `(batch, height, width, classes)`.
+
+    Returns:
+        `uint8` tensor of shape `(batch, height, width)`, `int32` where there are more
+        than 256 classes. Of a single class, 1 from a probability of a half on.
+
+    Example:
+
+    >>> import numpy as np
+    >>> most_likely(np.array([[[[0.2, 0.8], [0.6, 0.4]]]])).numpy().tolist()
+    [[[1, 0]]]
+    """
+    classes = probabilities.shape[-1]
+    if classes == 1:
+        return ops.cast(probabilities[..., 0] >= 0.5, "uint8")
+    chosen = ops.argmax(probabilities, axis=-1)
+    return ops.cast(chosen, "uint8" if classes <= 256 else "int32")
 
 
 def compute_dtypes(model):
@@ -122,95 +206,6 @@ def compute_dtypes(model):
         nested = isinstance(layer, keras.Model)
         found |= set(compute_dtypes(layer)) if nested else {layer.compute_dtype}
     return sorted(found)
-
-
-def read_config(path):
-    """Read the config in a `.keras` file, which must hold no code.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The config as nested dictionaries and lists.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no whole `.keras` file, or carries a Lambda with code.
-
-    Example:
-
-    >>> read_config("nowhere.keras")
-    Traceback (most recent call last):
-    FileNotFoundError: there is no file nowhere.keras.
-    """
-    if not pathlib.Path(path).is_file():
-        raise FileNotFoundError(f"there is no file {path}.")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError) as error:
-        raise ValueError(
-            f"{path} is cut short or no .keras file ({one_line(error, 100)})."
-        ) from error
-    if any(node.get("class_name") == "__lambda__" for node in walk(config)):
-        raise ValueError(
-            f"{path} carries a Lambda with Python code, which is refused because it "
-            "could do anything once loaded; put the code into a layer of your own."
-        )
-    return config
-
-
-def load_model(path):
-    """Load a `.keras` file, never the code in it.
-
-    Safe mode is on whatever `keras.config` says.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The model, not compiled.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is cut short, carries a Lambda with code, or needs a class
-            that was not imported.
-
-    Example:
-
-    >>> load_model("nowhere.keras")
-    Traceback (most recent call last):
-    FileNotFoundError: there is no file nowhere.keras.
-    """
-    read_config(path)
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises a dozen kinds, with pages of config
-        text = str(error)
-        text = text.partition("Exception encountered: ")[2] or text
-        raise ValueError(f"{path} cannot be loaded: {one_line(text)}") from error
-
-
-def walk(config):
-    """Go through all dictionaries in a config.
-
-    Args:
-        config: Nested dictionaries and lists.
-
-    Yields:
-        Each dictionary.
-
-    Example:
-
-    >>> [node["a"] for node in walk({"a": [{"a": 1}]})]
-    [[{'a': 1}], 1]
-    """
-    if isinstance(config, dict):
-        yield config
-        config = list(config.values())
-    if isinstance(config, list):
-        for value in config:
-            yield from walk(value)
 
 
 def convert(service, files):
@@ -277,7 +272,10 @@ def _signature(service, format):
 
     @tf.function(input_signature=[spec], autograph=False)
     def serving_default(images):
-        return {"probabilities": service(images, format)}
+        answer = {"probabilities": service(images, format)}
+        if service.segments and format == "saved_model":
+            answer["mask"] = most_likely(answer["probabilities"])
+        return answer
 
     layers = (service.model, *service.stages)
     variables = [each.value for layer in layers for each in layer.variables]

@@ -104,6 +104,6 @@ def _promised(name):
     for recipe in map(recipes.get, recipes.names()):
         promise = recipe.promise
         if recipe.model == name and promise.minutes is not None:
-            aim = f"{promise.test_accuracy:.1%}".replace("%", " %")
+            aim = ", ".join(f"{100 * least:.1f} %" for least in promise.scores.values())
             told.append(f"`{recipe.name}`: {aim}, measured {promise.measured}")
     return "; ".join(told)

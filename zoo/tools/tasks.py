@@ -1,0 +1,41 @@
+"""What networks are for: how each kind is fed, judged, exported and shown.
+
+A task is a module with these functions, which a training run calls in this order:
+
+    load(recipe)                   the data
+    options(recipe, data)          what `kerasmith.zoo.build` is told beside the recipe
+    feed(recipe, data)             batches: `train`, `dev`, `steps` and `seek`
+    metrics(data)                  of `compile`
+    check(data, model)             refuse data that the model cannot learn from
+    judge(recipe, model, data)     a verdict on the test examples, with its `scores`
+    export(model, recipe, ...)     files that run without Keras
+    show(...)                      pictures and the report
+"""
+
+import importlib
+
+from .. import registry
+
+TASKS = ("classification", "segmentation", "similarity")
+
+
+def task_of(recipe):
+    """Give the task of a recipe's network.
+
+    Args:
+        recipe: `Recipe`.
+
+    Returns:
+        Module.
+
+    Raises:
+        ValueError: If there is no such network.
+
+    Example:
+
+    >>> from .. import recipes
+    >>> task_of(recipes.get("lenet5_digits")).__name__.rpartition(".")[2]
+    'classification'
+    """
+    name = registry.variant(recipe.model).task
+    return importlib.import_module(f".{name}", __package__)
