@@ -234,7 +234,7 @@ def pooled(x):
         of_keras.Softmax(axis=1, name="seen"),
         pooled,
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", None),
 )
 def test_what_sees_everything_is_named(see):
     image = keras.Input((16, 1))
@@ -272,7 +272,7 @@ def first_channels(image):
         (first_channels, "channels on the last axis"),
         (of_keras.Flatten(), "an answer for each position"),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", None),
 )
 def test_what_nobody_knows_is_refused(look, message):
     image = keras.Input((6, 6, 1))

@@ -7,7 +7,7 @@ from conformance.tables import METRICS, every
 
 
 def number(metric):
-    return keras.ops.convert_to_numpy(keras.ops.cast(metric.result(), "float32"))
+    return float(keras.ops.convert_to_numpy(metric.result()))
 
 
 def updated(row, *parts):

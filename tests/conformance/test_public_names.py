@@ -81,6 +81,8 @@ ASKED_ELSEWHERE = {
     "kerasmith.zoo.data.Data": "tests/test_data_checks.py",
     "kerasmith.zoo.data.Description": "tests/test_data_checks.py",
     "kerasmith.zoo.data.Scene": "tests/test_data_canvas.py: a canvas gives them",
+    "kerasmith.zoo.data.boundary_weights": "tests/test_boundary_weights.py",
+    "kerasmith.zoo.data.with_boundary_weights": "tests/test_boundary_weights.py",
     "kerasmith.zoo.data.check": "tests/test_data_checks.py",
     "kerasmith.zoo.data.digits_canvas": "tests/test_data_canvas.py",
     "kerasmith.zoo.data.load": "tests/test_data.py",

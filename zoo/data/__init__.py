@@ -5,6 +5,7 @@
 ['digits', 'digits_seven', 'digits_unseen']
 """
 
+from .boundary_weights import boundary_weights, with_boundary_weights
 from .canvas import Canvas, digits_canvas
 from .checks import check
 from .class_batches import class_batches, pairs
@@ -21,6 +22,7 @@ __all__ = [
     "Data",
     "Description",
     "Scene",
+    "boundary_weights",
     "check",
     "class_batches",
     "digits_canvas",
@@ -30,4 +32,5 @@ __all__ = [
     "preprocessing",
     "read_image",
     "reading_lines",
+    "with_boundary_weights",
 ]

@@ -72,6 +72,8 @@ def with_gradient(values, gradient):
 
         @tf.custom_gradient
         def differentiable(embeddings):
+            # nothing inside is differentiated: no tape needs to write it down
+            embeddings = tf.stop_gradient(embeddings)
             result, kept = values(size, classes, embeddings)
             return result, lambda upstream: gradient(size, kept, upstream)
 
