@@ -17,6 +17,7 @@ from .drop_path import DropPath
 from .group_norm import GroupNormalization
 from .initializers import FanInUniform
 from .instance_norm import InstanceNormalization
+from .l2_normalization import L2Normalization
 from .local_response_norm import LocalResponseNormalization
 from .locked_dropout import LockedDropout
 from .losses import (
@@ -69,6 +70,7 @@ __all__ = [
     "Focal",
     "GroupNormalization",
     "InstanceNormalization",
+    "L2Normalization",
     "LocalResponseNormalization",
     "LockedDropout",
     "MatchSize",

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from .l2_normalization import scale_to_length_one
 from .pair_distances import floating
 
 DISTANCES = ("euclidean", "squared", "cosine")
@@ -173,16 +174,6 @@ def _size(x):
 
 
 def _cosine_distance(one, other):
-    (a, a_is_zero), (b, b_is_zero) = _unit(one), _unit(other)
+    (a, a_is_zero), (b, b_is_zero) = map(scale_to_length_one, (one, other))
     # half the square between units: 1 - cos would lose the digits of a small angle
     return 0.5 * (_inner(a - b, a - b) + a_is_zero + b_is_zero)
-
-
-def _unit(x):
-    """Scale to length 1, and give a 1 where there is no length, a 0 elsewhere."""
-    # by the largest number first: no square overflows
-    largest = ops.stop_gradient(ops.max(ops.abs(x), axis=-1, keepdims=True))
-    is_zero = ops.equal(largest, 0)
-    x = ops.where(is_zero, 0, x / ops.where(is_zero, 1, largest))
-    length = ops.sqrt(ops.where(is_zero, 1, _inner(x, x)))
-    return x / length, ops.cast(is_zero, x.dtype)

@@ -6,6 +6,7 @@ batch x batch.
 """
 
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -28,9 +29,14 @@ def squared_distances(x):
     return ops.maximum(squares[:, None] + squares[None] - 2 * products, 0)
 
 
-def row_distances(x, others):
-    """Give the squared distance of each row to the same row of another matrix."""
-    return ops.sum(ops.square(x - others), axis=1)
+def to_rows(x, rows):
+    """Give the way from a row of each row's own choice to that row."""
+    return x - ops.take(x, rows, axis=0)
+
+
+def squared_lengths(ways):
+    """Give the squared length of each row."""
+    return ops.sum(ways * ways, axis=1)
 
 
 def distance_of(squared, kind):
@@ -51,40 +57,36 @@ def same_class(labels):
     return labels[:, None] == labels[None]
 
 
+def distances_to_others(x, labels):
+    """Give the squared distances of all pairs of two classes, infinite within one."""
+    return ops.where(same_class(labels), np.inf, squared_distances(x))
+
+
 def through_all_pairs(x, weights):
     """Give the gradient by `x` of `sum(weights * squared distances)`."""
     both = weights + ops.transpose(weights)
     return 2 * (ops.sum(both, axis=1, keepdims=True) * x - ops.matmul(both, x))
 
 
-def through_triplets(x, positives, negatives, weights, anchors=None):
-    """Give the gradient by `x` of a weighted sum over one triplet for each row.
+def through_ways(ways, rows, origins=None):
+    """Give the gradient by `x` of a sum of lengths of `to_rows(x, rows)`.
 
     Args:
-        x: Tensor of shape `(batch, dim)`; each row is an anchor.
-        positives: Integers of shape `(batch,)`: the row of the anchor's positive.
-        negatives: The row of its negative.
-        weights: Two tensors of shape `(batch,)` in a tuple: what the squared distances
-            to the positives and to the negatives count.
-        anchors: Where each row is the positive of one anchor, the row of that anchor.
+        ways: List of tensors of shape `(batch, dim)`, the gradients by the ways.
+        rows: List of the rows that they lead from, integers of shape `(batch,)`.
+        origins: Where each row is chosen once by the first of them, the row that
+            chooses it: what is looked up need not be added up.
 
     Returns:
         Tensor of shape `(batch, dim)`.
     """
-    to_positives, to_negatives = (
-        2 * weight[:, None] * (x - ops.take(x, rows, axis=0))
-        for rows, weight in zip((positives, negatives), weights, strict=True)
+    total = sum(ways[1:], ways[0])
+    if origins is not None:
+        total = total - ops.take(ways[0], origins, axis=0)
+        ways, rows = ways[1:], rows[1:]
+    return ops.scatter_update(
+        total,
+        ops.concatenate(rows)[:, None],
+        -ops.concatenate(ways),
+        reduction="add",
     )
-    total = to_positives + to_negatives
-    if anchors is None:
-        return _taken_away(
-            total,
-            ops.concatenate([positives, negatives]),
-            ops.concatenate([to_positives, to_negatives]),
-        )
-    total = total - ops.take(to_positives, anchors, axis=0)
-    return _taken_away(total, negatives, to_negatives)
-
-
-def _taken_away(total, rows, parts):
-    return ops.scatter_update(total, rows[:, None], -parts, reduction="add")

@@ -40,6 +40,18 @@ def nearest(matrix):
     return _locate(matrix, *_slices(matrix))
 
 
+def farthest(matrix):
+    """Find in each row the highest number that is finite.
+
+    Args:
+        matrix: Tensor of shape `(rows, columns)`, nowhere negative.
+
+    Returns:
+        The column, `(rows,)` and int32; any where nothing is finite.
+    """
+    return nearest(ops.where(matrix < np.inf, -matrix, np.inf))[0]
+
+
 def _slices(matrix):
     """Cut a matrix into slices of one width, which may overlap."""
     columns = ops.shape(matrix)[1]

@@ -15,10 +15,11 @@ from .pair_distances import (
     centred,
     distance_of,
     distance_slope,
-    row_distances,
     same_class,
+    squared_lengths,
     through_all_pairs,
-    through_triplets,
+    through_ways,
+    to_rows,
 )
 
 # positives of each anchor that are served by one look at all distances. As many rows
@@ -58,23 +59,25 @@ class Mining:
             valid = valid & (costs > 0)
         return ops.sum(ops.cast(valid, costs.dtype))
 
-    def chosen_costs(self, x, positives, negatives):
-        """Give the costs of one triplet for each anchor."""
-        return self.cost(*self._sides(x, positives, negatives))
+    def measured(self, ways):
+        """Give the distances that are as long as these ways."""
+        return distance_of(squared_lengths(ways), self.distance)
 
-    def through_chosen(self, x, positives, negatives, weights, anchors=None):
-        """Give the gradient by `x` of the weighted sum of such costs."""
-        nearer, farther = self._sides(x, positives, negatives)
-        weights = weights * self.slope(nearer, farther)
+    def through_chosen(self, x, rows, weights, origins=None):
+        """Give the gradient by `x` of a weighted sum of costs.
+
+        `rows` are those of the positives and of the negatives of all anchors, and
+        `origins` the anchors of all positives, where each has one.
+        """
+        ways = [to_rows(x, one) for one in rows]
+        nearer, farther = (self.measured(way) for way in ways)
+        weights = 2 * weights * self.slope(nearer, farther)
         sides = (
             weights * distance_slope(nearer, self.distance),
             -weights * distance_slope(farther, self.distance),
         )
-        return through_triplets(x, positives, negatives, sides, anchors)
-
-    def _sides(self, x, *rows):
-        squares = (row_distances(x, ops.take(x, row, axis=0)) for row in rows)
-        return [distance_of(square, self.distance) for square in squares]
+        ways = [side[:, None] * way for side, way in zip(sides, ways, strict=True)]
+        return through_ways(ways, rows, origins)
 
 
 class SemiHard(Mining):
@@ -88,23 +91,21 @@ class SemiHard(Mining):
         order, labels, places = classes
         x = ops.take(centred(embeddings), order, axis=0)
         size, counts = ops.shape(x)[0], places[-1]
-        distances = native.of("pairs").squared_distances(x)
-        negatives = ops.where(same_class(labels), np.inf, distances)
-        farthest = native.of("pairs").nearest(
-            ops.where(negatives < np.inf, -negatives, np.inf)
-        )[0]
+        negatives = native.of("pairs").distances_to_others(x, labels)
+        farthest = native.of("pairs").farthest(negatives)
 
         def look(shift, total, count, table):
             shifts = [shift + k for k in range(TOGETHER)]
             positives = [_partners(places, one) for one in shifts]
-            limits = [row_distances(x, ops.take(x, rows, axis=0)) for rows in positives]
+            limits = [squared_lengths(to_rows(x, rows)) for rows in positives]
             rows = [
                 ops.where(exists, row, farthest)
                 for row, exists in native.of("pairs").nearest_above(negatives, limits)
             ]
-            for one, positive, row in zip(shifts, positives, rows, strict=True):
+            for one, limit, row in zip(shifts, limits, rows, strict=True):
                 valid = (one < counts) & (counts < size)
-                costs = self.chosen_costs(x, positive, row)
+                nearer = distance_of(limit, self.distance)
+                costs = self.cost(nearer, self.measured(to_rows(x, row)))
                 total = total + ops.where(valid, costs, 0)
                 count = count + self.count(costs, valid)
             table = native.of("pairs").put_rows(table, shift - 1, ops.stack(rows))
@@ -130,8 +131,7 @@ class SemiHard(Mining):
             negatives = ops.take(table, shift - 1, axis=0)
             return shift + 1, total + self.through_chosen(
                 x,
-                _partners(places, shift),
-                negatives,
+                [_partners(places, shift), negatives],
                 weights * valid,
                 _partners(places, -shift),
             )
@@ -158,7 +158,9 @@ class BatchHard(Mining):
         positives, some = nearest(ops.where(partners, -distances, np.inf))
         negatives, others = nearest(ops.where(same, np.inf, distances))
         valid = some & others
-        costs = self.chosen_costs(x, positives, negatives)
+        costs = self.cost(
+            *(self.measured(to_rows(x, rows)) for rows in (positives, negatives))
+        )
         share = _share(ops.shape(x)[0], self.count(costs, valid))
         share = share * ops.cast(valid, x.dtype)
         return ops.where(valid, share * costs, 0), (x, positives, negatives, share)
@@ -166,7 +168,7 @@ class BatchHard(Mining):
     def gradient(self, kept, upstream):
         """Give the gradient of the embeddings from that of the values."""
         x, positives, negatives, share = kept
-        return self.through_chosen(x, positives, negatives, upstream * share)
+        return self.through_chosen(x, [positives, negatives], upstream * share)
 
 
 class EveryTriplet(Mining):
@@ -183,7 +185,7 @@ class EveryTriplet(Mining):
 
         def look(shift, total, count, weights):
             positives = _partners(places, shift)
-            (nearer,) = self._sides(x, positives)
+            nearer = self.measured(to_rows(x, positives))
             valid = different & (shift < counts)[:, None]
             costs = ops.where(valid, self.cost(nearer[:, None], farther), 0)
             slopes = ops.where(valid, self.slope(nearer[:, None], farther), 0)

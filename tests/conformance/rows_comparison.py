@@ -1,4 +1,4 @@
-"""Rows of what compares two embeddings."""
+"""Rows of what scales and compares embeddings."""
 
 import keras
 from conformance.row import Row
@@ -23,6 +23,12 @@ def row(part, **keywords):
 
 
 LAYERS = {
+    "l2_normalization": Row(
+        layers.L2Normalization, (3, 5, 4), unknown=(1,), mask="passed"
+    ),
+    "l2_normalization_first": Row(
+        lambda: layers.L2Normalization(1), (3, 4, 7, 5), unknown=(2,), mask="passed"
+    ),
     "pair_distance": row(layers.PairDistance),
     "pair_distance_squared": row(lambda: layers.PairDistance("squared")),
     "pair_distance_cosine": row(lambda: layers.PairDistance("cosine")),

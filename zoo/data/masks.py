@@ -236,7 +236,7 @@ def read_mask(path):
     >>> import tempfile
     >>> from PIL import Image
     >>> path = tempfile.mkdtemp() + "/mask.png"
-    >>> Image.new("P", (7, 5), 9).save(path)
+    >>> Image.fromarray(np.full((7, 5), 9, "uint8")).save(path)
     >>> int(read_mask(path).max())
     9
     """

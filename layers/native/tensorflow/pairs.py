@@ -3,11 +3,13 @@
 import tensorflow as tf
 from keras import ops
 
-from ...pair_distances import squared_distances
-from ...tree_search import nearest, nearest_above
+from ...pair_distances import distances_to_others, squared_distances
+from ...tree_search import farthest, nearest, nearest_above
 from .xla import is_compiling
 
 __all__ = [
+    "distances_to_others",
+    "farthest",
     "nearest",
     "nearest_above",
     "put_rows",

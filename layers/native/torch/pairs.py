@@ -5,6 +5,9 @@ from typing import Any
 import torch  # pyright: ignore[reportMissingImports]
 
 PARTS = 32  # columns between which the second look chooses
+# whole numbers of as many bits, and which of them are the bits of infinity
+WHOLE = {torch.float32: torch.int32, torch.float64: torch.int64}
+INFINITY = {torch.float32: 0x7F800000, torch.float64: 0x7FF0000000000000}
 
 
 def squared_distances(x):
@@ -28,6 +31,32 @@ def squared_distances(x):
         return result.add_(squares[:, None]).clamp_(min=0)
 
 
+def distances_to_others(x, labels):
+    """Give the squared distances of all pairs of two classes, infinite within one.
+
+    Args:
+        x: Tensor of shape `(rows, dim)`. No gradient goes through.
+        labels: Whole numbers of shape `(rows,)`, in their order.
+
+    Returns:
+        Tensor of shape `(rows, rows)`.
+
+    Example:
+
+    >>> distances_to_others(torch.tensor([[1.0], [3.0]]), torch.tensor([0, 1]))
+    tensor([[inf, 4.],
+            [4., inf]])
+    """
+    _, number, counts = labels.unique_consecutive(
+        return_inverse=True, return_counts=True
+    )
+    # of each row only the columns of its own class are written
+    begins = (counts.cumsum(0) - counts)[number][:, None]
+    steps = torch.arange(int(counts.max()), device=x.device)[None]
+    columns = begins + torch.minimum(steps, counts[number][:, None] - 1)
+    return squared_distances(x).scatter_(1, columns, torch.inf)
+
+
 def nearest_above(matrix, limits):
     """Find in each row the lowest number above each limit.
 
@@ -44,11 +73,17 @@ def nearest_above(matrix, limits):
     >>> nearest_above(torch.tensor([[3.0, 1.0, 2.0]]), [torch.tensor([1.0])])
     [(tensor([2]), tensor([True]))]
     """
-    found, room = [], torch.empty_like(matrix)
+    whole = WHOLE[matrix.dtype]
+    bits = matrix.view(whole)
+    found, room = [], torch.empty_like(bits)
     for limit in limits:
-        torch.sub(matrix, limit[:, None], out=room)
-        room.masked_fill_(room <= 0, torch.inf)
-        found.append(nearest(room))
+        # positive numbers are in the order of their bits. Less those of the limit and
+        # one, what is not above it goes round to the highest whole numbers of all
+        origin = limit.contiguous().view(whole) + 1 + torch.iinfo(whole).min
+        torch.sub(bits, origin[:, None], out=room)
+        column = _lowest(room)
+        number = matrix.gather(1, column[:, None])[:, 0]
+        found.append((column, (number > limit) & (number < torch.inf)))
     return found
 
 
@@ -66,15 +101,39 @@ def nearest(matrix):
     >>> nearest(torch.tensor([[3.0, 1.0, 2.0]]))
     (tensor([1]), tensor([True]))
     """
+    column = _lowest(matrix)
+    return column, matrix.gather(1, column[:, None])[:, 0] < torch.inf
+
+
+def farthest(matrix):
+    """Find in each row the highest number that is finite.
+
+    Args:
+        matrix: Tensor of shape `(rows, columns)`, nowhere negative.
+
+    Returns:
+        The column, `(rows,)`; any where nothing is finite.
+
+    Example:
+
+    >>> farthest(torch.tensor([[3.0, 1.0, torch.inf, 2.0]]))
+    tensor([0])
+    """
+    bits = matrix.view(WHOLE[matrix.dtype])
+    # the other way round, and infinity goes round to the highest whole number of all
+    origin = INFINITY[matrix.dtype] - 1 + torch.iinfo(bits.dtype).min
+    return _lowest(origin - bits)
+
+
+def _lowest(matrix):
     rows, columns = matrix.shape
     if columns % PARTS:
-        lowest, column = matrix.min(dim=1)
-        return column, lowest < torch.inf
+        return matrix.argmin(dim=1)
     # minima of whole vectors are much faster than the search for one's place
     parts = matrix.view(rows, columns // PARTS, PARTS)
-    lowest, part = parts.amin(dim=1).min(dim=1)
+    part = parts.amin(dim=1).argmin(dim=1)
     picked = parts.gather(2, part[:, None, None].expand(-1, columns // PARTS, 1))
-    return picked[..., 0].argmin(dim=1) * PARTS + part, lowest < torch.inf
+    return picked[..., 0].argmin(dim=1) * PARTS + part
 
 
 def put_rows(table, at, rows):
