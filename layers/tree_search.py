@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 FAN = 8  # slices that become one
+SMALL = 128  # rows that are shorter are no matter of speed, and compile sooner
 
 
 def nearest_above(matrix, limits):
@@ -20,11 +21,10 @@ def nearest_above(matrix, limits):
     Returns:
         List of pairs: the column, `(rows,)` and int32, and whether there is one.
     """
+    if _is_small(matrix):
+        return [nearest(_above(matrix, limit)) for limit in limits]
     slices, starts = _slices(matrix)
-    above = (
-        [ops.where(part > limit[:, None], part, np.inf) for part in slices]
-        for limit in limits
-    )
+    above = ([_above(part, limit) for part in slices] for limit in limits)
     return [_locate(matrix, parts, starts) for parts in above]
 
 
@@ -37,6 +37,9 @@ def nearest(matrix):
     Returns:
         The column, `(rows,)` and int32, and whether there is one.
     """
+    if _is_small(matrix):
+        column = ops.cast(ops.argmin(matrix, axis=1), "int32")
+        return column, ops.min(matrix, axis=1) < np.inf
     return _locate(matrix, *_slices(matrix))
 
 
@@ -50,6 +53,15 @@ def farthest(matrix):
         The column, `(rows,)` and int32; any where nothing is finite.
     """
     return nearest(ops.where(matrix < np.inf, -matrix, np.inf))[0]
+
+
+def _is_small(matrix):
+    columns = ops.shape(matrix)[1]
+    return isinstance(columns, int) and columns < SMALL
+
+
+def _above(part, limit):
+    return ops.where(part > limit[:, None], part, np.inf)
 
 
 def _slices(matrix):

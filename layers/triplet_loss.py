@@ -37,8 +37,7 @@ class Triplet(keras.losses.Loss):
     largest class, except with `"batch_hard"`.
 
     Batches need several examples of each class: `zoo.data.class_batches` makes them.
-    Unless `margin` is `"soft"`, let the embeddings end in
-    `keras.layers.UnitNormalization`.
+    Unless `margin` is `"soft"`, let the embeddings end in `L2Normalization`.
 
     Args:
         mining: `"semi_hard"`, `"batch_hard"` or `"all"`.
@@ -71,7 +70,7 @@ class Triplet(keras.losses.Loss):
     >>> embeddings = np.array([[0.0], [1.0], [1.1], [3.0]], "float32")
     >>> labels = np.array([0, 0, 1, 1])
     >>> round(float(Triplet("batch_hard", margin=0.5)(labels, embeddings)), 4)
-    1.9625
+    1.4975
 
     Reference:
         Schroff et al., 2015, https://arxiv.org/abs/1503.03832;

@@ -230,12 +230,12 @@ def in_classes(labels):
     """
     order = ops.argsort(labels)
     labels = ops.take(labels, order)
-    begins, ends = (
-        ops.cast(ops.searchsorted(labels, labels, side=side), "int32")
-        for side in ("left", "right")
+    begins = ops.cast(ops.searchsorted(labels, labels), "int32")
+    here = ops.arange(ops.shape(labels)[0], dtype="int32")
+    sizes = ops.scatter_update(
+        ops.zeros_like(here), begins[:, None], ops.ones_like(here), reduction="add"
     )
-    rank = ops.arange(ops.shape(labels)[0], dtype="int32") - begins
-    return order, labels, (begins, rank, ends - begins)
+    return order, labels, (begins, here - begins, ops.take(sizes, begins))
 
 
 def _partners(places, shift):

@@ -54,7 +54,7 @@ def _loss(classes, examples):
             def call(self, embeddings):
                 return loss(labels, embeddings)
 
-        unit = keras.layers.UnitNormalization()
+        unit = layers.L2Normalization()
         return training_step([unit, Values()], SHAPE)
 
     return lambda: compiled()()

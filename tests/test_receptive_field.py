@@ -249,6 +249,7 @@ def test_what_sees_everything_is_named(see):
         of_keras.LayerNormalization(),
         of_keras.RMSNormalization(),
         of_keras.UnitNormalization(),
+        layers.L2Normalization(),
         layers.LocalResponseNormalization(),
         of_keras.PReLU(shared_axes=[1, 2]),
     ],

@@ -38,7 +38,7 @@ def run(tmp_path_factory):
 def test_the_folder_holds_everything(run):
     assert {path.name for path in run.folder.iterdir()} == FILES
     page = (run.folder / "report.html").read_text()
-    for told in ("test verification accuracy", "Roc", "Embedding", "UnitNormalization"):
+    for told in ("test verification accuracy", "Roc", "Embedding", "L2Normalization"):
         assert told in page
     assert zoo.tools.task_name(run.folder) == "similarity"
     assert 0 < run.results["threshold"] < 2

@@ -178,7 +178,7 @@ def _embedder(encoder, embedding, input_shape, positive, options):
     x = keras.layers.Dense(
         embedding, activation=activation, name="embedding", dtype="float32", **dense
     )(net.output)
-    x = keras.layers.UnitNormalization(name="unit", dtype="float32")(x)
+    x = layers.L2Normalization(name="unit", dtype="float32")(x)
     return keras.Model(net.input, x, name=EMBEDDER)
 
 

@@ -12,7 +12,9 @@ def matched(align, step):
     others = maps[:, ::step, 1:]
     if step == 1:
         others = keras.layers.ZeroPadding2D(((2, 1), (0, 0)))(others)
-    return keras.Model(maps, layers.MatchSize(align)([maps, others]))
+    result = layers.MatchSize(align)([maps, others])
+    # as of any model: its result has float32
+    return keras.Model(maps, keras.layers.Identity(dtype="float32")(result))
 
 
 LAYERS = {

@@ -47,7 +47,7 @@ INITIALIZERS = {
 
 def compared(head, **options):
     """Build a model that compares the two channels of an image."""
-    options |= {"embedding": 5, "activation": "tanh", "input_shape": (32, 33, 1)}
+    options |= {"embedding": 32, "activation": "tanh", "input_shape": (32, 33, 1)}
     model = zoo.siamese("lenet5_modern", head=head, **options)
     both = keras.Input((32, 33, 2))
     return keras.Model(both, model([both[..., :1], both[..., 1:]]))
@@ -70,8 +70,11 @@ ARCHITECTURES = {
             "lenet5_modern", embedding=5, activation="tanh", input_shape=(32, 33, 1)
         ),
         (3, 32, 33, 1),
+        corners=True,
     ),
-    "siamese_contrastive": Row(lambda: compared("contrastive"), (3, 32, 33, 2)),
+    "siamese_contrastive": Row(
+        lambda: compared("contrastive"), (3, 32, 33, 2), corners=True
+    ),
     "siamese_logistic": Row(
         lambda: compared("logistic", comparison="chi_square"),
         (3, 32, 33, 2),

@@ -186,6 +186,7 @@ _WHOLE = (
 
 # they look along an axis: at the channels of a position, mostly
 _OF_CHANNELS = (
+    layers.L2Normalization,
     layers.LocalResponseNormalization,
     of_keras.BatchNormalization,
     of_keras.LayerNormalization,

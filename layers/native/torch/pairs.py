@@ -5,6 +5,7 @@ from typing import Any
 import torch  # pyright: ignore[reportMissingImports]
 
 PARTS = 32  # columns between which the second look chooses
+ROWS = 128  # rows that are looked at together, and stay in the processor's cache
 # whole numbers of as many bits, and which of them are the bits of infinity
 WHOLE = {torch.float32: torch.int32, torch.float64: torch.int64}
 INFINITY = {torch.float32: 0x7F800000, torch.float64: 0x7FF0000000000000}
@@ -73,15 +74,12 @@ def nearest_above(matrix, limits):
     >>> nearest_above(torch.tensor([[3.0, 1.0, 2.0]]), [torch.tensor([1.0])])
     [(tensor([2]), tensor([True]))]
     """
-    whole = WHOLE[matrix.dtype]
-    bits = matrix.view(whole)
-    found, room = [], torch.empty_like(bits)
+    found, bits = [], matrix.view(WHOLE[matrix.dtype])
     for limit in limits:
         # positive numbers are in the order of their bits. Less those of the limit and
         # one, what is not above it goes round to the highest whole numbers of all
-        origin = limit.contiguous().view(whole) + 1 + torch.iinfo(whole).min
-        torch.sub(bits, origin[:, None], out=room)
-        column = _lowest(room)
+        origin = limit.contiguous().view(bits.dtype) + 1 + torch.iinfo(bits.dtype).min
+        column = _extreme(bits, origin[:, None], torch.amin, torch.argmin)
         number = matrix.gather(1, column[:, None])[:, 0]
         found.append((column, (number > limit) & (number < torch.inf)))
     return found
@@ -101,7 +99,8 @@ def nearest(matrix):
     >>> nearest(torch.tensor([[3.0, 1.0, 2.0]]))
     (tensor([1]), tensor([True]))
     """
-    column = _lowest(matrix)
+    zero = torch.zeros_like(matrix[:, :1])
+    column = _extreme(matrix, zero, torch.amin, torch.argmin)
     return column, matrix.gather(1, column[:, None])[:, 0] < torch.inf
 
 
@@ -120,20 +119,29 @@ def farthest(matrix):
     tensor([0])
     """
     bits = matrix.view(WHOLE[matrix.dtype])
-    # the other way round, and infinity goes round to the highest whole number of all
-    origin = INFINITY[matrix.dtype] - 1 + torch.iinfo(bits.dtype).min
-    return _lowest(origin - bits)
+    # infinity goes round to the lowest whole number of all
+    origin = INFINITY[matrix.dtype] + torch.iinfo(bits.dtype).min
+    origins = torch.full_like(bits[:, :1], origin)
+    return _extreme(bits, origins, torch.amax, torch.argmax)
 
 
-def _lowest(matrix):
+def _extreme(matrix, origins, best, place):
+    """Find the lowest or highest number of each row, less that row's origin."""
     rows, columns = matrix.shape
     if columns % PARTS:
-        return matrix.argmin(dim=1)
-    # minima of whole vectors are much faster than the search for one's place
-    parts = matrix.view(rows, columns // PARTS, PARTS)
-    part = parts.amin(dim=1).argmin(dim=1)
-    picked = parts.gather(2, part[:, None, None].expand(-1, columns // PARTS, 1))
-    return picked[..., 0].argmin(dim=1) * PARTS + part
+        return place(matrix - origins, dim=1)
+    # the best of whole vectors is found much faster than its place
+    parts, found = matrix.view(rows, -1, PARTS), matrix.new_empty((rows, PARTS))
+    room = matrix.new_empty((min(rows, ROWS), columns // PARTS, PARTS))
+    for begin in range(0, rows, ROWS):
+        some = slice(begin, begin + ROWS)
+        less = room[: len(parts[some])]
+        torch.sub(parts[some], origins[some, None], out=less)
+        found[some] = best(less, dim=1)
+    part = place(found, dim=1)
+    where = part[:, None, None].expand(-1, columns // PARTS, 1)
+    picked = parts.gather(2, where)[..., 0] - origins
+    return place(picked, dim=1) * PARTS + part
 
 
 def put_rows(table, at, rows):
