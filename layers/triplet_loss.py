@@ -28,7 +28,9 @@ class Triplet(keras.losses.Loss):
     - `"semi_hard"`: each pair of anchor and positive, with the nearest negative that is
       farther from the anchor than the positive. Where there is none, with the farthest
       negative. FaceNet's, with squared distances.
-    - `"batch_hard"`: each anchor, with its farthest positive and nearest negative.
+    - `"batch_hard"`: each anchor, with its farthest positive and nearest negative. From
+      random weights this may move all embeddings to one point, and the loss stays at
+      the margin: train with another mining before.
     - `"all"`: each pair of anchor and positive, with each negative.
 
     The mean of the values is the mean over these triplets. An anchor without a

@@ -68,6 +68,7 @@ def test_text_changes_fields_and_parts():
         ({"precision": "mixed_float"}, "did you mean 'mixed_float16'"),
         ({"input_shape": "32x32"}, "height, width and channels"),
         ({"augment": "more"}, "augment=none"),
+        ({"more_classes": "many"}, "more_classes=none"),
     ],
 )
 def test_wrong_settings_are_told(settings, message):

@@ -16,6 +16,7 @@ from .loading import load, names
 from .preprocessing import preprocessing
 from .reading import reading_lines
 from .scenes import Scene
+from .turned_classes import turned_classes
 
 __all__ = [
     "Canvas",
@@ -32,5 +33,6 @@ __all__ = [
     "preprocessing",
     "read_image",
     "reading_lines",
+    "turned_classes",
     "with_boundary_weights",
 ]

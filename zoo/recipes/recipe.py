@@ -67,8 +67,8 @@ class Recipe:
     """Everything needed to repeat one training run.
 
     Fields are text, numbers and Keras identifiers, so that a recipe can be written
-    to a file and changed from the command line; `augment` and `callbacks` belong to
-    the recipe's name.
+    to a file and changed from the command line; `augment`, `more_classes` and
+    `callbacks` belong to the recipe's name.
 
     Args:
         name: Its name.
@@ -86,6 +86,8 @@ class Recipe:
         scale: Multiplies pixel values of 0 to 255.
         offset: Is added to them then.
         augment: Makes the list of Keras layers that change the training images.
+        more_classes: Makes of the training images and labels more of both, for what
+            compares images, such as `kerasmith.zoo.data.turned_classes`.
         loss: Identifier of a loss on logits and integer labels.
         optimizer: Name of a Keras optimizer.
         optimizer_options: Its arguments beside the learning rate.
@@ -128,6 +130,7 @@ class Recipe:
     scale: float = 1 / 255
     offset: float = 0.0
     augment: Callable[[], list[keras.Layer]] | None = None
+    more_classes: Callable[[Any, Any], tuple[Any, Any]] | None = None
     loss: Any = dataclasses.field(default_factory=lambda: dict(CROSS_ENTROPY))
     optimizer: str = "adam"
     optimizer_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -179,11 +182,13 @@ class Recipe:
         _check_options("optimizer_options", self.optimizer_options)
 
 
-# the fields that text and files may change; the others go with the name
+# what text and files can only switch off
+SWITCHES = ("augment", "more_classes")
+# the fields that they may change; the others go with the name
 SETTINGS = tuple(
     field.name
     for field in dataclasses.fields(Recipe)
-    if field.name not in ("name", "summary", "promise", "augment", "callbacks")
+    if field.name not in ("name", "summary", "promise", "callbacks", *SWITCHES)
 )
 
 
@@ -193,8 +198,8 @@ def with_settings(recipe, settings):
     Args:
         recipe: The recipe to start from.
         settings: Mapping of names to values. A name is a field of the recipe, a part
-            of the model (`norm`, `activation`, ...), or `augment` with the value
-            `none`. Text is read as JSON where it is JSON.
+            of the model (`norm`, `activation`, ...), or `augment` or `more_classes`
+            with the value `none`. Text is read as JSON where it is JSON.
 
     Returns:
         A new recipe.
@@ -213,10 +218,10 @@ def with_settings(recipe, settings):
     fields: dict[str, Any] = {}
     options = dict(recipe.options)
     for name, value in settings.items():
-        choose("setting", name, [*SETTINGS, "augment", *parts])
+        choose("setting", name, [*SETTINGS, *SWITCHES, *parts])
         value = _parse(value)
-        if name == "augment":
-            _check_augment(value)
+        if name in SWITCHES:
+            _check_switch(name, value)
             fields[name] = None
         elif name == "input_shape":
             fields[name] = _shape(value)
@@ -244,7 +249,8 @@ def to_config(recipe):
     'lenet5'
     """
     config = {name: getattr(recipe, name) for name in SETTINGS}
-    return {"name": recipe.name, **config, "augment": recipe.augment is not None}
+    switches = {name: getattr(recipe, name) is not None for name in SWITCHES}
+    return {"name": recipe.name, **config, **switches}
 
 
 def from_config(config, recipe):
@@ -268,8 +274,7 @@ def from_config(config, recipe):
     """
     settings = {name: config[name] for name in SETTINGS if name in config}
     settings["input_shape"] = _shape(settings.get("input_shape", recipe.input_shape))
-    if not config.get("augment", True):
-        settings["augment"] = None
+    settings |= {name: None for name in SWITCHES if not config.get(name, True)}
     return dataclasses.replace(recipe, **settings)
 
 
@@ -357,11 +362,11 @@ def _check_options(name, value):
     return value
 
 
-def _check_augment(value):
+def _check_switch(name, value):
     if value not in (None, False, "none"):
         raise ValueError(
-            f"augment belongs to the recipe and can only be switched off with "
-            f"augment=none, received {value!r}."
+            f"{name} belongs to the recipe and can only be switched off with "
+            f"{name}=none, received {value!r}."
         )
 
 

@@ -107,7 +107,10 @@ def feed(recipe, data):
         make = sampled
     augment = recipe.augment() if recipe.augment else None
     how["seed"] = recipe.seed
-    train, counter = make(*data.arrays("train"), augment=augment, **how)
+    examples = data.arrays("train")
+    if recipe.more_classes:
+        examples = recipe.more_classes(*examples)
+    train, counter = make(*examples, augment=augment, **how)
     dev, _ = make(*data.arrays("dev"), repeat=True, **how)
     return Feed(train, dev, int(train.cardinality()), counter.assign)
 
