@@ -2,9 +2,10 @@
 
     kerasmith train siamese_omniglot
 
-Learns from the 964 characters of 30 alphabets, and from each turned by quarters as three
-others; tested by the 659 of 20 other alphabets. Aim: 90 % of the characters named right
-among five by one image of each; not yet measured here: the set has to be downloaded.
+Learns from the 964 characters of 30 alphabets, and from each turned by quarters as
+three others; tested by the 659 of 20 other alphabets. Aim: 90 % of the characters
+named right among five by one image of each; not yet measured here: the set has to be
+downloaded.
 
 Source: Lake et al., 2015, https://doi.org/10.1126/science.aab3050
 """
