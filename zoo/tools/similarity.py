@@ -5,6 +5,8 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from .. import data as datasets
 from .. import registry
 from ..data.class_batches import paired, sampled
@@ -111,7 +113,10 @@ def feed(recipe, data):
     if recipe.more_classes:
         examples = recipe.more_classes(*examples)
     train, counter = make(*examples, augment=augment, **how)
-    dev, _ = make(*data.arrays("dev"), repeat=True, **how)
+    images, labels = data.arrays("dev")
+    if "classes" in how:
+        how["classes"] = min(how["classes"], len(np.unique(labels)))
+    dev, _ = make(images, labels, repeat=True, **how)
     return Feed(train, dev, int(train.cardinality()), counter.assign)
 
 
