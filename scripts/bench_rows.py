@@ -15,6 +15,7 @@ from kerasmith.scripts import (
     bench_gallery,
     bench_normalization,
     bench_recurrent,
+    bench_segmentation,
 )
 from kerasmith.scripts.bench import Pair
 
@@ -104,4 +105,5 @@ ROWS = {
     **bench_callbacks.ROWS,
     **bench_classifiers.ROWS,
     **bench_gallery.ROWS,
+    **bench_segmentation.ROWS,
 }

@@ -122,3 +122,9 @@ def test_a_run_without_its_model_is_named(tmp_path):
     (run / "model.keras").unlink()
     with pytest.raises(FileNotFoundError, match=r"no file .*run/model\.keras"):
         tools.ensemble(run)
+
+
+def test_a_run_of_another_task_is_told(tmp_path):
+    folder = untrained(tmp_path / "run", model="siamese_triplet")
+    with pytest.raises(ValueError, match="run of similarity; classifiers.*predict"):
+        zoo.tools.evaluate(folder)

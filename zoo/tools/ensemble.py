@@ -10,7 +10,7 @@ import pathlib
 import keras
 
 from .. import data as datasets
-from .. import recipes
+from .. import recipes, registry
 from .export import export
 from .finished import open_run
 from .keras_files import load_model
@@ -56,8 +56,8 @@ def open_members(runs, crops=None):
 
     Raises:
         FileNotFoundError: If a run or its model is not there.
-        ValueError: If there is no run, a model was cut short, or the labels of the
-            runs differ.
+        ValueError: If there is no run, one is not of a classifier, a model was cut
+            short, or the labels of the runs differ.
 
     Example:
 
@@ -77,6 +77,13 @@ def open_members(runs, crops=None):
                 f"{difference(members[0].labels, labels)}"
             )
         recipe = recipes.get(folder / "config.json")
+        task = registry.variant(recipe.model).task
+        if task != "classification":
+            raise ValueError(
+                f"{folder} is a run of {task}; classifiers are evaluated so. What it "
+                f"reached on the test images is in {folder / 'results.json'} and its "
+                "report, and `kerasmith predict` asks it about more."
+            )
         model = load_model(folder / "model.keras")
         members.append(
             Member(
