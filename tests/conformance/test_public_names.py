@@ -28,6 +28,7 @@ PACKAGES = PROJECT["tool"]["setuptools"]["packages"]
 ASKED_ELSEWHERE = {
     "kerasmith.zoo.data.class_batches": "tests/test_class_batches.py",
     "kerasmith.zoo.data.pairs": "tests/test_class_batches.py",
+    "kerasmith.zoo.data.turned_classes": "tests/test_turned_classes.py",
     "kerasmith.zoo.tools.predict_masks": "tests/test_segmentation.py",
     "kerasmith.zoo.tools.predict_pairs": "tests/test_similarity.py",
     "kerasmith.zoo.tools.task_name": "tests/test_segmentation.py",
