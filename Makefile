@@ -17,7 +17,7 @@ EVERYWHERE := tests/conformance $(wildcard tests/test_*mathematics*.py) $(addpre
 # JAX compiles every model of these anew, for minutes; by hand they are asked there, too
 SLOW_ON_JAX := $(addprefix tests/test_, $(addsuffix .py, attention_cache \
 	callback_best_weights callback_learning_rate callback_training_monitor \
-	callback_weight_average callbacks_together transformer_decoding))
+	callback_weight_average callbacks_together transformer_decoding unet_mathematics))
 
 # a file is one worker's, and files begin in the order of tests/conftest.py
 SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart=0

@@ -146,10 +146,12 @@ def assert_equal(found, expected):
 
 
 DATA = [shuffled, own] + [pipeline] * (BACKEND == "tensorflow")
+PLACES = [(0, 1), (1, 4), (2, 0), (2, 5)]
+BROKEN = [(shuffled, place) for place in PLACES]
+BROKEN += [(make, place) for make in DATA[1:] for place in PLACES[1::2]]
 
 
-@pytest.mark.parametrize("make_data", DATA)
-@pytest.mark.parametrize("place", [(0, 1), (1, 4), (2, 0), (2, 5)])
+@pytest.mark.parametrize("make_data, place", BROKEN)
 def test_broken_off_anywhere_it_ends_as_if_nothing_happened(make_data, place, tmp_path):
     whole = train(tmp_path / "whole", make_data, ours_and_keras)
     folder = tmp_path / "broken"
