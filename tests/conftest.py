@@ -71,6 +71,7 @@ def pytest_collection_finish():
     """Let what was imported be, whenever garbage is looked for from here on."""
     if "tensorflow" in sys.modules:
         _tune_no_pipelines()
+        _optimize_no_graphs()
     gc.collect()
     gc.freeze()
 
@@ -88,6 +89,13 @@ def _tune_no_pipelines():
     options = tf.data.Options()
     options.autotune.enabled = False
     tf.data.Dataset.__iter__ = lambda self: begin(self.with_options(options))
+
+
+def _optimize_no_graphs():
+    """Keep TensorFlow from rewriting graphs, for longer than most of them run here."""
+    import tensorflow as tf
+
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,12 @@ from kerasmith.scripts.main import main
 from kerasmith.zoo.tools import similarity_judge, tasks
 
 RECIPE = zoo.recipes.get("siamese_digits")
-SHORT = {"epochs": 1, "augment": "none", "steps_per_execution": 1}
+SHORT = {
+    "epochs": 1,
+    "augment": "none",
+    "steps_per_execution": 1,
+    "options": {"encoder": "lenet5_modern"},
+}
 FILES = {
     "config.json",
     "history.csv",

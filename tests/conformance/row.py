@@ -23,6 +23,8 @@ class Row:
     mask: str = "refused"
     # whether it has corners (ReLU, max-pooling), where a slope jumps
     corners: bool = False
+    # share of the largest result that 16 bits may change: more where like is subtracted
+    rounding: float = 0.03
     # names of weights that are learned, but without effect at inference
     in_training_alone: tuple = ()
     # builds what is public, where `build` builds something around it

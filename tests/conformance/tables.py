@@ -79,6 +79,7 @@ ARCHITECTURES = {
         lambda: compared("logistic", comparison="chi_square"),
         (3, 32, 33, 2),
         corners=True,
+        rounding=0.1,
     ),
 }
 

@@ -82,7 +82,7 @@ def test_half_the_bits_give_nearly_the_same_result(row, policy):
     rough.set_weights(exact.get_weights())
     expected = numbers(exact(row.inputs(), training=False))
     found = numbers(rough(row.inputs(), training=False))
-    assert np.max(np.abs(found - expected)) < 0.03 * np.max(np.abs(expected))
+    assert np.max(np.abs(found - expected)) < row.rounding * np.max(np.abs(expected))
 
 
 @every(ROWS)

@@ -45,9 +45,10 @@ RECIPE = Recipe(
     data="digits_unseen",
     model="siamese_triplet",
     promise=Promise(
-        {"test_verification_accuracy": 0.75, "test_1_shot_3_way_accuracy": 0.75},
-        None,
-        "not yet measured here",
+        {"test_verification_accuracy": 0.80, "test_1_shot_3_way_accuracy": 0.81},
+        5,
+        "0.8098 and 0.8212, means of the seeds 0 to 2 (0.7854 to 0.8374, 0.7890 to "
+        "0.8490)",
     ),
     input_shape=(32, 32, 1),
     options={"encoder": "resnet20", "embedding": 32},
