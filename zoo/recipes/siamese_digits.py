@@ -47,7 +47,7 @@ RECIPE = Recipe(
     promise=Promise(
         {"test_verification_accuracy": 0.80, "test_1_shot_3_way_accuracy": 0.81},
         5,
-        "0.8098 and 0.8212, means of the seeds 0 to 2 (0.7854 to 0.8374, 0.7890 to "
+        "0.8098 and 0.8212, mean of the seeds 0 to 2 (0.7854 to 0.8374, 0.7890 to "
         "0.8490)",
     ),
     input_shape=(32, 32, 1),
