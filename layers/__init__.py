@@ -11,6 +11,13 @@ from .constrain import constrain
 from .constraints import MaxNorm, MinMaxNorm, UnitNorm
 from .contrastive_loss import Contrastive
 from .convolution import Conv2D, DepthwiseConv2D
+from .decoding import (
+    Decoded,
+    DecodingState,
+    beam_search,
+    greedy_search,
+    sample_sequences,
+)
 from .drop_block import DropBlock
 from .drop_connect import DropConnect
 from .drop_path import DropPath
@@ -62,6 +69,8 @@ __all__ = [
     "ConnectionTableConv2D",
     "Contrastive",
     "Conv2D",
+    "Decoded",
+    "DecodingState",
     "DepthwiseConv2D",
     "DropBlock",
     "DropConnect",
@@ -107,7 +116,10 @@ __all__ = [
     "Zoneout",
     "ZoneoutGRU",
     "ZoneoutLSTM",
+    "beam_search",
     "constrain",
+    "greedy_search",
     "lsuv",
+    "sample_sequences",
     "scaled_tanh",
 ]

@@ -26,6 +26,11 @@ PACKAGES = PROJECT["tool"]["setuptools"]["packages"]
 
 # public names that fit no table: the file that asks them, and how, where not by name
 ASKED_ELSEWHERE = {
+    "kerasmith.layers.Decoded": "tests/test_decoding_mathematics.py: what it gives",
+    "kerasmith.layers.DecodingState": "tests/test_decoding_mathematics.py",
+    "kerasmith.layers.beam_search": "tests/test_decoding_mathematics.py",
+    "kerasmith.layers.greedy_search": "tests/test_decoding_mathematics.py",
+    "kerasmith.layers.sample_sequences": "tests/test_decoding_mathematics.py",
     "kerasmith.zoo.data.class_batches": "tests/test_class_batches.py",
     "kerasmith.zoo.data.pairs": "tests/test_class_batches.py",
     "kerasmith.zoo.data.turned_classes": "tests/test_turned_classes.py",
