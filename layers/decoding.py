@@ -318,7 +318,7 @@ def _zero():
 
 
 def _number(value):
-    return value if isinstance(value, numbers.Real) else math.nan
+    return float(value) if isinstance(value, numbers.Real) else math.nan
 
 
 def _check_range(name, value, right):

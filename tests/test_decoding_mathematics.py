@@ -24,7 +24,7 @@ class Network:
             1.5 * draw.normal(size=shape).astype("float32") for shape in shapes
         )
         self.state = draw.normal(size=(batch, units)).astype("float32")
-        self.first = draw.integers(0, vocabulary, batch)
+        self.first = draw.integers(0, vocabulary, size=(batch,))
 
     def step(self, tokens, state, index, ancestors):
         hidden = ops.matmul(state.follows, self.inner)
