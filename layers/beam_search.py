@@ -1,0 +1,184 @@
+"""Beam search over the sequences that a step function makes likely."""
+
+import math
+
+import keras
+from keras import ops
+
+from .decoding_rules import (
+    Decoded,
+    DecodingState,
+    Rules,
+    check_logits,
+    start,
+    written,
+    zero,
+)
+
+# stands for minus infinity where sums are made: it stays a number
+_LOWEST = -1e30
+
+
+def beam_search(
+    step,
+    state,
+    tokens,
+    *,
+    end,
+    length,
+    width=4,
+    best=1,
+    length_penalty=0.7,
+    pad=0,
+):
+    """Keep the most likely beginnings, and find the best sequences among theirs.
+
+    Each step looks at all continuations of the `width` beams. Those among the `width`
+    most likely that end are found; the most likely others go on. A sentence is
+    finished when `width` sequences were found, or no beam can become better than the
+    `best` found; the loop when all are. With `width=1` it is `greedy_search`; with
+    enough beams it finds what an exhaustive search finds.
+
+    Args:
+        step: Function of `tokens`, int32 `(batch, width)`, the state, the `index`, an
+            int32 scalar from 0, and `ancestors`, int32 `(batch, width, length)`: which
+            beam held a beam's own sequence at each step up to this; gives logits
+            `(batch, width, vocabulary)` and the next state of the same structure.
+        state: `DecodingState`, or nested tensors of shape `(batch, ...)` that follow.
+        tokens: int32 tensor of shape `(batch,)`, what stands before the first token.
+        end: The token that ends a sequence.
+        length: Tokens that a sequence has at most, the end token included. What has
+            not ended then is found as it is.
+        width: Number of beams.
+        best: Number of sequences to give, at most `width`.
+        length_penalty: Exponent of the length in the scores, at least 0.
+        pad: The token behind the end.
+
+    Returns:
+        `Decoded` of `best` sequences each.
+
+    Raises:
+        ValueError: If an argument is out of its range, the vocabulary has no end
+            token or fewer sequences than beams, or shapes do not fit.
+
+    Example:
+
+    >>> def chain(tokens, state, index, ancestors):
+    ...     table = ops.log([[0.5, 0.4, 0.1], [0.3, 0.1, 0.6], [0.1, 0.1, 0.8]])
+    ...     return ops.take(table, tokens, axis=0), state
+    >>> found = beam_search(chain, (), [0], end=2, length=3, width=3, best=2)
+    >>> ops.convert_to_numpy(found.tokens)[0].tolist()
+    [[1, 2, 0], [0, 0, 0]]
+
+    Reference:
+        Wu et al., 2016, https://arxiv.org/abs/1609.08144, section 7
+    """
+    rules = Rules(end, length, width, best, length_penalty, pad)
+    tokens, state = start(tokens, state, rules)
+    batch, beams = ops.shape(tokens)[0], ops.arange(width, dtype="int32")
+    shape = (batch, width, length)
+    first = ops.cast(beams[None] > 0, "float32") * _LOWEST  # all begin alike
+    empty = {
+        "tokens": ops.full(shape, pad, "int32"),
+        "scores": ops.full((batch, width), -math.inf, "float32"),
+        "lengths": ops.zeros((batch, width), "int32"),
+    }
+    going = {
+        "last": tokens,
+        "total": ops.broadcast_to(first, (batch, width)),
+        "tokens": empty["tokens"],
+        "ancestors": ops.zeros(shape, "int32"),
+    }
+
+    def on(index, going, found, state, done):
+        return (index < length) & ops.logical_not(ops.all(done))
+
+    def look(index, going, found, state, done):
+        here = ops.broadcast_to(beams[None, :, None], (batch, width, 1))
+        ancestors = ops.slice_update(going["ancestors"], (0, 0, index), here)
+        logits, state = step(going["last"], state, index, ancestors)
+        check_logits(logits, rules)
+        _check_width(logits.shape[2], rules)
+        total, parents, words = _continue(logits, going["total"], width)
+        number = index + 1
+        ends = ops.equal(words, end) | (number == length)
+        history = written(_of_parents(going["tokens"], parents), words, index)
+        heads = ops.arange(ops.shape(total)[1]) < width
+        counts = ends & heads[None] & (total > _LOWEST / 2)
+        counts = counts & ops.logical_not(done)[:, None]
+        found = _merge(found, total, history, counts, number, rules)
+        total, chosen = ops.top_k(ops.where(ends, -math.inf, total), width)
+        chosen = ops.cast(chosen, "int32")
+        parents = ops.take_along_axis(parents, chosen, axis=1)
+        done = done | _is_done(found["scores"], total[:, 0], rules)
+        going = {
+            "last": ops.take_along_axis(words, chosen, axis=1),
+            "total": ops.where(done[:, None], -math.inf, total),
+            "tokens": _of_parents(history, chosen),
+            "ancestors": _of_parents(ancestors, parents),
+        }
+        follows = keras.tree.map_structure(
+            lambda part: _of_parents(part, parents), state.follows
+        )
+        return number, going, found, DecodingState(follows, state.stays), done
+
+    _, _, found, _, _ = ops.while_loop(
+        on, look, (zero(), going, empty, state, ops.zeros((batch,), "bool"))
+    )
+    return Decoded(
+        found["tokens"][:, :best], found["scores"][:, :best], found["lengths"][:, :best]
+    )
+
+
+def _check_width(vocabulary, rules):
+    if rules.width > vocabulary**rules.length:
+        raise ValueError(
+            f"there are fewer than {rules.width} sequences of {rules.length} tokens of "
+            f"{vocabulary}: take fewer beams."
+        )
+
+
+def _continue(logits, total, width):
+    """Give the most likely continuations, with their beams and last tokens."""
+    count = min(2 * width, logits.shape[2])
+    # the order of logits is that of probabilities
+    values, words = ops.top_k(logits, count)
+    totals = ops.logsumexp(ops.cast(logits, "float32"), axis=2, keepdims=True)
+    values = ops.cast(values, "float32") - totals + total[..., None]
+    both = (ops.shape(values)[0], width * count)
+    total, places = ops.top_k(ops.reshape(values, both), min(2, count) * width)
+    places = ops.cast(places, "int32")
+    words = ops.cast(ops.reshape(words, both), "int32")
+    return total, places // count, ops.take_along_axis(words, places, axis=1)
+
+
+def _of_parents(part, parents):
+    """Give what belongs to the beams that were chosen."""
+    batch, width, *rest = ops.shape(part)
+    rows = ops.arange(batch, dtype="int32")[:, None] * width + parents
+    return ops.take(ops.reshape(part, (-1, *rest)), rows, axis=0)
+
+
+def _merge(found, total, history, counts, number, rules):
+    """Keep the best of what was found before and now."""
+    scores = total / ops.cast(number, "float32") ** rules.length_penalty
+    scores = ops.where(counts, scores, -math.inf)
+    lengths = ops.broadcast_to(number, ops.shape(scores))
+    scores = ops.concatenate([found["scores"], scores], axis=1)
+    scores, chosen = ops.top_k(scores, rules.width)
+    chosen = ops.cast(chosen, "int32")
+    lengths = ops.concatenate([found["lengths"], lengths], axis=1)
+    tokens = ops.concatenate([found["tokens"], history], axis=1)
+    return {
+        "tokens": _of_parents(tokens, chosen),
+        "scores": scores,
+        "lengths": ops.take_along_axis(lengths, chosen, axis=1),
+    }
+
+
+def _is_done(scores, total, rules):
+    """Tell which sentences have found all, or cannot find any better."""
+    full = (scores[:, -1] > -math.inf) | (total < _LOWEST / 2)
+    # a sum falls with each token, and is divided by the length at the most
+    reach = total / rules.length**rules.length_penalty
+    return full | (reach <= scores[:, rules.best - 1])
