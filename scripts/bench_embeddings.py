@@ -12,9 +12,9 @@ BATCHES = ((256, 4), (32, 32))
 def triplet():
     """Time the loss and its gradient against the distances of all pairs alone.
 
-    Ours mines semi-hard triplets of unit vectors, and gives the gradient of all
-    embeddings; the peer gives the squared distances and no gradient. Each side is
-    compiled as the backend does it.
+    Ours mines semi-hard triplets and gives the gradient of all embeddings; the peer
+    gives the squared distances and no gradient. Each side is compiled as the backend
+    does it.
 
     Returns:
         List of `Pair`.
@@ -54,8 +54,7 @@ def _loss(classes, examples):
             def call(self, embeddings):
                 return loss(labels, embeddings)
 
-        unit = layers.L2Normalization()
-        return training_step([unit, Values()], SHAPE)
+        return training_step([Values()], SHAPE)
 
     return lambda: compiled()()
 

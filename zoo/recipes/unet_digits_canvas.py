@@ -13,8 +13,8 @@ RECIPE = Recipe(
     model="unet_same",
     promise=Promise(
         {"test_mean_iou": 0.90},
-        None,
-        "0.9352 for the seed 0, the mean of three is not yet measured here",
+        15,
+        "0.9278, mean of the seeds 0 to 2 (0.9228 to 0.9352), 14 epochs of 48 s",
     ),
     input_shape=(64, 64, 1),
     options={"width": 16, "depth": 3, "norm": "batch", "dropout": None},
