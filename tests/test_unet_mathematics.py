@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from kerasmith import layers, zoo
+from kerasmith.zoo.doubling import BilinearDoubling
 from kerasmith.zoo.tools.symbolic import without_numbers
 from kerasmith.zoo.unet import valid_size
 
@@ -268,3 +269,30 @@ def test_an_encoder_starts_as_it_was():
         wanted = net.get_layer(f"stage{level + 1}").output
         expected = numbers(keras.Model(net.input, wanted)(x))
         np.testing.assert_allclose(found, expected, 1e-5, 1e-5)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 5, 2), (1, 1, 4, 3), (1, 1, 1, 1)])
+def test_doubled_maps_are_those_of_keras(shape):
+    x = drawn(*shape)
+    theirs = keras.layers.UpSampling2D(2, interpolation="bilinear")
+    np.testing.assert_allclose(
+        numbers(BilinearDoubling()(x)), numbers(theirs(x)), 1e-5, 1e-6
+    )
+
+
+def test_gates_and_bilinear_maps_leave_for_any_size(tmp_path):
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("TensorFlow exports what the others have trained")
+    options = {"width": 4, "depth": 2, "dropout": None, "upsampling": "bilinear"}
+    model = zoo.unet("unet_same", input_shape=(None, None, 1), classes=3, **options)
+    gated = zoo.unet(
+        "unet_same",
+        input_shape=(None, None, 1),
+        classes=3,
+        attention_gates=True,
+        **options,
+    )
+    for number, one in enumerate((model, gated)):
+        written = zoo.export(one, tmp_path / str(number))
+        masks = zoo.tools.load_saved(written["saved_model"]).masks
+        assert masks(np.zeros((1, 13, 9, 1), "uint8")).shape == (1, 13, 9)

@@ -23,6 +23,7 @@ import keras
 from .. import layers
 from . import classifier
 from .choices import choose
+from .doubling import BilinearDoubling
 from .parts import PartKeywords, Parts
 from .pieces import CONVOLUTIONS, mark, max_pool, of_positions
 from .unet_encoder import continue_maps, encode
@@ -299,8 +300,9 @@ class _Ascent:
 
 def _repeat(x, how, name):
     """Double the size of maps without weights."""
-    options = {} if how == "nearest" else {"interpolation": how}
-    return of_positions("UpSampling{}D", x)(2, name=name, **options)(x)
+    if how == "bilinear":
+        return BilinearDoubling(name=name)(x)
+    return of_positions("UpSampling{}D", x)(2, name=name)(x)
 
 
 def _parts(chosen, encoder, parts):
