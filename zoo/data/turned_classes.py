@@ -67,4 +67,5 @@ def turned_classes(images, labels, *, turns=(1, 2, 3), mirror=False):
         seen = images[:, :, ::-1] if mirrored else images
         turned = np.rot90(seen, turn, axes=(1, 2))
         more.append((turned, labels + count * (turn + 4 * mirrored)))
-    return tuple(np.concatenate(parts) for parts in zip(*more, strict=True))
+    images, labels = (np.concatenate(parts) for parts in zip(*more, strict=True))
+    return images, labels
