@@ -76,19 +76,7 @@ def beam_search(
     rules = Rules(end, length, width, best, length_penalty, pad)
     tokens, state = start(tokens, state, rules)
     batch, beams = ops.shape(tokens)[0], ops.arange(width, dtype="int32")
-    shape = (batch, width, length)
-    first = ops.cast(beams[None] > 0, "float32") * _LOWEST  # all begin alike
-    empty = {
-        "tokens": ops.full(shape, pad, "int32"),
-        "scores": ops.full((batch, width), -math.inf, "float32"),
-        "lengths": ops.zeros((batch, width), "int32"),
-    }
-    going = {
-        "last": tokens,
-        "total": ops.broadcast_to(first, (batch, width)),
-        "tokens": empty["tokens"],
-        "ancestors": ops.zeros(shape, "int32"),
-    }
+    going, empty = _begin(tokens, batch, rules)
 
     def on(index, going, found, state, done):
         return (index < length) & ops.logical_not(ops.all(done))
@@ -128,6 +116,26 @@ def beam_search(
     return Decoded(
         found["tokens"][:, :best], found["scores"][:, :best], found["lengths"][:, :best]
     )
+
+
+def _begin(tokens, batch, rules):
+    """Give the beams before the first step, and that nothing was found yet."""
+    both = (batch, rules.width)
+    nothing = ops.full((*both, rules.length), rules.pad, "int32")
+    first = ops.arange(rules.width)[None] > 0
+    total = ops.cast(first, "float32") * _LOWEST  # all begin alike
+    going = {
+        "last": tokens,
+        "total": ops.broadcast_to(total, both),
+        "tokens": nothing,
+        "ancestors": ops.zeros_like(nothing),
+    }
+    found = {
+        "tokens": nothing,
+        "scores": ops.full(both, -math.inf, "float32"),
+        "lengths": ops.zeros(both, "int32"),
+    }
+    return going, found
 
 
 def _check_width(vocabulary, rules):

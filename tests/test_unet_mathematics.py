@@ -281,8 +281,6 @@ def test_doubled_maps_are_those_of_keras(shape):
 
 
 def test_gates_and_bilinear_maps_leave_for_any_size(tmp_path):
-    if keras.backend.backend() != "tensorflow":
-        pytest.skip("TensorFlow exports what the others have trained")
     options = {"width": 4, "depth": 2, "dropout": None, "upsampling": "bilinear"}
     model = zoo.unet("unet_same", input_shape=(None, None, 1), classes=3, **options)
     gated = zoo.unet(

@@ -222,7 +222,7 @@ def last_maps(model):
     ][-1]
 
 
-# `preresnet164` has the blocks of a network that takes minutes to build
+# `preresnet164` has the blocks of a network that takes half a minute to build
 ANSWERING = [n for n in NAMES if n != "preresnet1001"]
 
 
