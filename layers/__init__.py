@@ -4,6 +4,8 @@ from .activation import Activation
 from .activations import scaled_tanh
 from .attention_cell import AttentionCell
 from .batch_norm import BatchNormalization
+from .bleu import BLEU
+from .class_token import ClassToken
 from .comparison import PairDistance, PairFeatures
 from .concrete_dropout import ConcreteDropout
 from .connection_table import ConnectionTableConv2D
@@ -21,6 +23,8 @@ from .decoding import (
 from .drop_block import DropBlock
 from .drop_connect import DropConnect
 from .drop_path import DropPath
+from .edit_distance import CharacterErrorRate, WordErrorRate
+from .exact_match import ExactMatch
 from .group_norm import GroupNormalization
 from .initializers import FanInUniform
 from .instance_norm import InstanceNormalization
@@ -30,6 +34,7 @@ from .locked_dropout import LockedDropout
 from .losses import (
     BoundaryWeightedCrossEntropy,
     Focal,
+    LabelSmoothingCrossEntropy,
     MaximumAPosteriori,
     SoftDice,
     SoftJaccard,
@@ -47,9 +52,12 @@ from .positional_encoding import PositionalEncoding
 from .radial_basis import RadialBasis
 from .randomized_leaky_relu import RandomizedLeakyReLU
 from .rotary_embedding import RotaryEmbedding
+from .scheduled_sampling import ScheduledSampling
 from .shakeout import Shakeout
 from .squeeze_excite import SqueezeExcite
 from .subsampling import Subsampling2D
+from .text_scores import text_scores
+from .token_embedding import TokenEmbedding
 from .transformer_decoder_block import TransformerDecoderBlock
 from .transformer_encoder_block import TransformerEncoderBlock
 from .triplet_loss import Triplet
@@ -63,8 +71,11 @@ from .zoneout_rnn import ZoneoutGRU, ZoneoutLSTM
 __all__ = [
     "Activation",
     "AttentionCell",
+    "BLEU",
     "BatchNormalization",
     "BoundaryWeightedCrossEntropy",
+    "CharacterErrorRate",
+    "ClassToken",
     "ConcreteDropout",
     "ConnectionTableConv2D",
     "Contrastive",
@@ -75,11 +86,13 @@ __all__ = [
     "DropBlock",
     "DropConnect",
     "DropPath",
+    "ExactMatch",
     "FanInUniform",
     "Focal",
     "GroupNormalization",
     "InstanceNormalization",
     "L2Normalization",
+    "LabelSmoothingCrossEntropy",
     "LocalResponseNormalization",
     "LockedDropout",
     "MatchSize",
@@ -98,12 +111,14 @@ __all__ = [
     "RadialBasis",
     "RandomizedLeakyReLU",
     "RotaryEmbedding",
+    "ScheduledSampling",
     "Shakeout",
     "SoftDice",
     "SoftJaccard",
     "SqueezeExcite",
     "Subsampling2D",
     "SumOfLosses",
+    "TokenEmbedding",
     "TransformerDecoderBlock",
     "TransformerEncoderBlock",
     "Triplet",
@@ -113,6 +128,7 @@ __all__ = [
     "WeightNormalization",
     "WeightStandardization",
     "Whiteout",
+    "WordErrorRate",
     "Zoneout",
     "ZoneoutGRU",
     "ZoneoutLSTM",
@@ -122,4 +138,5 @@ __all__ = [
     "lsuv",
     "sample_sequences",
     "scaled_tanh",
+    "text_scores",
 ]

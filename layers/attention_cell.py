@@ -47,7 +47,9 @@ class AttentionCell(CellWrapper):
 
     To decode step by step, call `output, states = cell(inputs, states)`. All states
     have the batch first, so that a beam search may repeat and pick them by
-    `keras.tree.map_structure`. For pictures see `align` and `named_states`.
+    `keras.tree.map_structure`. Memory, mask and keys may stay as they are, though:
+    where there are several rows of everything else for each memory, one behind the
+    other, they share it. For pictures see `align` and `named_states`.
 
     Args:
         cell: An RNN cell, a `Zoneout` one too, or a list of cells to be stacked.
@@ -325,20 +327,26 @@ class AttentionCell(CellWrapper):
 
     def _attend(self, query, memory, mask, keys):
         """Give the context and the weights; the softmax is at least of float32."""
+        rows, batch = ops.shape(query)[0], ops.shape(memory)[0]
+        shared = rows // _at_least_one(batch)
+        query = ops.reshape(query, (-1, shared, query.shape[-1]))
         if self.score == "additive":
-            query = ops.matmul(query, self.query_kernel)[:, None]
-            scores = ops.matmul(ops.tanh(query + keys), self.score_kernel)
+            query = ops.matmul(query, self.query_kernel)[:, :, None]
+            scores = ops.matmul(ops.tanh(query + keys[:, None]), self.score_kernel)
+            scores = scores[..., 0]
         else:
-            scores = ops.matmul(keys, query[:, :, None])
-        scores = ops.cast(scores[:, :, 0], wide(scores))
-        there = mask > 0.5
+            scores = ops.matmul(keys, ops.transpose(query, (0, 2, 1)))
+            scores = ops.transpose(scores, (0, 2, 1))
+        scores = ops.cast(scores, wide(scores))
+        there = mask[:, None] > 0.5
         highest = ops.max(ops.where(there, scores, -1e30), axis=-1, keepdims=True)
         scores = ops.where(there, scores - ops.stop_gradient(highest), 0.0)
         shares = ops.where(there, ops.exp(scores), 0.0)
         total = ops.sum(shares, axis=-1, keepdims=True)
         weights = shares / ops.where(total > 0, total, 1.0)
         weights = ops.cast(weights, memory.dtype)
-        return ops.matmul(weights[:, None], memory)[:, 0], weights
+        context = ops.reshape(ops.matmul(weights, memory), (rows, self.memory_dim))
+        return context, ops.reshape(weights, (rows, ops.shape(mask)[1]))
 
     def multiply_accumulates_before_loop(self, states):
         """Count what a loop computes once, and a step by itself each time.
@@ -372,6 +380,11 @@ class AttentionCell(CellWrapper):
             "input_feeding": self.input_feeding,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }
+
+
+def _at_least_one(size):
+    """Give what to divide by where there may be nothing."""
+    return max(size, 1) if isinstance(size, int) else ops.maximum(size, 1)
 
 
 def _topmost(cell):

@@ -230,6 +230,7 @@ class VariableRateDropout(keras.layers.Layer):
         super().__init__(**kwargs)
         self.rate = add_rate(self, rate)
         self.coins = keras.random.SeedGenerator(seed)
+        self.supports_masking = True
 
     def call(self, inputs, training=False):
         if not training:

@@ -20,6 +20,13 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 
+# nor XLA on the speed of what TensorFlow has it compile
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+)
+
+
 # files whose tests build networks of millions of weights
 LARGE = {
     f"test_{name}"
@@ -96,6 +103,31 @@ def _optimize_no_graphs():
     import tensorflow as tf
 
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item, nextitem):
+    """Forget behind the last test of a file what it has left."""
+    result = yield
+    if nextitem is None or nextitem.path != item.path:
+        if "tensorflow" in sys.modules:
+            _forget_gradients()
+        gc.collect()
+        gc.freeze()  # what is still there stays, and need not be looked through again
+    return result
+
+
+def _forget_gradients():
+    """Let go of the graphs that hold a gradient of one's own.
+
+    TensorFlow notes such a gradient by a name of its own for good, and with it the
+    graph and the model: gigabytes after some hundred trainings.
+    """
+    from tensorflow.python.framework import ops
+
+    noted = ops.gradient_registry._registry
+    for name in [name for name in noted if name.startswith("CustomGradient-")]:
+        del noted[name]
 
 
 @pytest.fixture(autouse=True)

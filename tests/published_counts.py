@@ -3,6 +3,15 @@
 Numbers are exact. Text holds as many digits as the source gives: `"0.724 G"`.
 """
 
+
+def transformer(width, depth, patches, pixels):
+    """Add up the products of matrices of a Vision Transformer with a class token."""
+    vectors = patches + 1
+    # queries, keys, values, their sum: 4; feed-forward: 8; and vectors with vectors
+    block = 12 * vectors * width**2 + 2 * vectors**2 * width
+    return patches * pixels * width + depth * block + width * 1000
+
+
 COUNTS = {
     "unet": (31_030_658, "150.43 G"),
     "unet_same": (31_031_745, "48.17 G"),
@@ -82,4 +91,11 @@ COUNTS = {
     "efficientnet_b5": (30_389_784, "10.266 G"),
     "efficientnet_b6": (43_040_704, "19.068 G"),
     "efficientnet_b7": (66_347_960, "37.746 G"),
+    # the paper of CaiT tells 1.3 G and 4.6 G
+    "vit_tiny": (5_717_416, transformer(192, 12, 14 * 14, 16 * 16 * 3)),
+    "vit_small": (22_050_664, transformer(384, 12, 14 * 14, 16 * 16 * 3)),
+    "vit_base": (86_567_656, "17.564 G"),
+    "vit_base_32": (88_224_232, "4.409 G"),
+    "vit_large": (304_326_632, "61.555 G"),
+    "vit_large_32": (306_535_400, "15.378 G"),
 }

@@ -180,10 +180,17 @@ class StopIn(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("by", ["step", "epoch"])
-@pytest.mark.parametrize("epoch", [2, 5])
+# each with each of the others
 @pytest.mark.parametrize(
-    "saved_by, first", [("step", True), ("step", False), ("epoch", True)]
+    "by, epoch, saved_by, first",
+    [
+        ("step", 2, "step", True),
+        ("step", 5, "step", False),
+        ("step", 5, "epoch", True),
+        ("epoch", 5, "step", True),
+        ("epoch", 2, "step", False),
+        ("epoch", 2, "epoch", True),
+    ],
 )
 def test_a_run_broken_off_and_resumed_has_the_same_rates(
     by, epoch, saved_by, first, tmp_path

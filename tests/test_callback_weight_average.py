@@ -185,7 +185,7 @@ def test_the_best_of_all_ways_to_end_in_any_order(rate, momentum, end, tmp_path)
     recorder, keep = WholeRecorder(), callbacks.KeepBest(tmp_path / "a.weights.h5")
     kept = [average, stopping, recorder, precise, keep]
     ways = {}
-    for order in (kept, kept[::-1], kept[1:] + kept[:1], kept[3:] + kept[:3]):
+    for order in (kept, kept[::-1]):  # in which every pair is turned round
         optimizer = keras.optimizers.SGD(rate, momentum)
         model = make_model(norm=True, optimizer=optimizer)
         start_alike(model)

@@ -259,10 +259,10 @@ def test_every_kind_of_random_layer_follows_from_the_epoch(layer):
     loaded = data.load(
         "digits", input_shape=(9, 7, 3), batch_size=399, augment=[layer()]
     )
-    run = [fingerprint(epoch(loaded.train)[0]) for _ in range(3)]
-    assert len(set(run)) == 3
+    run = [fingerprint(epoch(loaded.train)[0]) for _ in range(2)]
+    assert run[0] != run[1]
     loaded.seek(1)  # a state of the layer's own has moved on
-    assert [fingerprint(epoch(loaded.train)[0]) for _ in range(2)] == run[1:]
+    assert fingerprint(epoch(loaded.train)[0]) == run[1]
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,13 @@ def size_of(name):
 
 
 APPLICATIONS = [name for name, row in HOSTED.items() if row.application]
-# deeper and wider by the same rule as two that are asked, and slow to build twice
+# deeper and wider by the same rule as two that are asked, and slow to build twice; the
+# blocks of version 2 are numbered as those of resnet101, and vgg19 is asked elsewhere
 BETWEEN = {
-    *(f"efficientnet_b{n}" for n in range(2, 7)),
+    *(f"efficientnet_b{n}" for n in range(2, 8)),
+    "vgg19",
     "resnet152",
+    "resnet101_v2_slim",
     "resnet152_v2_slim",
 }
 V1_WIDTHS = [name for name in HOSTED if name.startswith("mobilenet_v1")]

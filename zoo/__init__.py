@@ -25,6 +25,7 @@ from .resnet import resnet
 from .siamese import siamese
 from .unet import unet
 from .vgg import vgg
+from .vit import vit
 
 __all__ = [
     "Gallery",
@@ -53,6 +54,7 @@ __all__ = [
     "train",
     "unet",
     "vgg",
+    "vit",
     "without_auxiliary",
 ]
 

@@ -15,6 +15,7 @@ FAMILIES = (
     "resnet",
     "mobilenet",
     "efficientnet",
+    "vit",
     "unet",
     "siamese",
 )

@@ -58,8 +58,14 @@ def encode(encoder, x, depth, options):
     >>> {level: y.shape for level, y in maps.items()}
     {0: (None, 36, 64, 16), 1: (None, 18, 32, 32), 2: (None, 9, 16, 64)}
     """
-    rows = {name: registry.variant(name).task for name in registry.names()}
-    choose("encoder", encoder, [n for n in rows if rows[n] == "classification"])
+    rows = {name: registry.variant(name) for name in registry.names()}
+    # patches of one size are no maps that are halved
+    able = [
+        name
+        for name, row in rows.items()
+        if row.task == "classification" and not hasattr(row, "patch_size")
+    ]
+    choose("encoder", encoder, able)
     shape = (None, None, x.shape[-1])
     net = registry.build(encoder, top=False, input_shape=shape, **options)
     places, exact = _places(net)

@@ -10,11 +10,18 @@ SMALL = {
     "nin_imagenet": (67, 101, 2),
     "inception_v3": (75, 79, 2),
     "unet": (188, 204, 2),
+    # whole patches of 16 x 16 and 32 x 32
+    **dict.fromkeys(("vit_tiny", "vit_small", "vit_base", "vit_large"), (32, 48, 2)),
+    **dict.fromkeys(("vit_base_32", "vit_large_32"), (32, 64, 2)),
 }
 DEFAULT = (33, 35, 2)
 
 # what makes large ones small enough to compute with
-NARROW = {"unet": {"width": 8}, "unet_same": {"width": 8}}
+NARROW = {
+    "unet": {"width": 8},
+    "unet_same": {"width": 8},
+    "vit_tiny": {"depth": 4},
+}
 
 # one of each kind of block: what is asked of layers is asked of them
 REPRESENTATIVES = ["lenet5_modern", "nin_cifar10", "resnet20", "unet_same"]
@@ -25,4 +32,5 @@ if keras.backend.backend() == "tensorflow":
         "googlenet_bn",
         "mobilenet_v2_035",
         "efficientnet_b0",
+        "vit_tiny",
     ]

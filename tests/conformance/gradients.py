@@ -14,6 +14,15 @@ def gradients(function, arrays):
     return [None if g is None else keras.ops.convert_to_numpy(g) for g in found]
 
 
+def traced(function):
+    """Let the backend trace a function once, to be called many times in a row."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, autograph=False)
+    return function
+
+
 def slope(function, arrays, directions, step):
     """Differentiate along directions by central differences of the fourth order."""
 

@@ -29,7 +29,21 @@ def _decoding():
     return keras.Model(sequence, keras.layers.Identity(dtype="float32")(decoded))
 
 
+def _class_token():
+    return layers.ClassToken(token_initializer=_wide(1.0))
+
+
+def _mean_with_class():
+    """Take the mean over the token and what is not masked."""
+    sequence = keras.Input((None, 6))
+    pooling = keras.layers.GlobalAveragePooling1D(dtype="float32")
+    return keras.Model(sequence, pooling(_class_token()(sequence)))
+
+
 LAYERS = {
+    "class_token": Row(
+        _mean_with_class, (3, 5, 6), unknown=(1,), mask="consumed", part=_class_token
+    ),
     "positional_encoding": Row(
         lambda: layers.PositionalEncoding(scale=True),
         (3, 5, 6),

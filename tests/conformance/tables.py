@@ -207,6 +207,15 @@ LOSSES = {
         _logits(3, 5, 7, 1),
         each="position",
     ),
+    "label_smoothing": LossRow(
+        lambda **keywords: layers.LabelSmoothingCrossEntropy(
+            0.2, from_logits=True, ignore_class=255, **keywords
+        ),
+        _labels(3, 7, ignored=255),
+        _logits(3, 7, 4),
+        each="position",
+        ignored=255,
+    ),
     "boundary_weighted_cross_entropy": LossRow(
         lambda **keywords: layers.BoundaryWeightedCrossEntropy(
             from_logits=True, **keywords
@@ -247,6 +256,35 @@ METRICS = {
         lambda **keywords: layers.MeanDice(5, sparse_y_pred=True, **keywords),
         _labels(3, 5, 7),
         np.random.default_rng(6).integers(0, 4, (3, 5, 7)).astype("float32"),
+    ),
+    "bleu": MetricRow(
+        lambda **keywords: layers.BLEU(
+            2, smoothing="add_k", pad=None, sparse_y_pred=False, **keywords
+        ),
+        _labels(3, 7),
+        _logits(3, 6, 4),
+    ),
+    "bleu_references": MetricRow(
+        lambda **keywords: layers.BLEU(2, end=0, **keywords),
+        _labels(3, 2, 7) + 1,
+        np.random.default_rng(6).integers(1, 5, (3, 6)).astype("float32"),
+    ),
+    "word_error_rate": MetricRow(
+        lambda **keywords: layers.WordErrorRate(pad=9, end=3, **keywords),
+        np.array([[2, 1, 2, 3, 9], [1, 0, 2, 1, 3], [3, 2, 2, 2, 1]]),
+        np.array([[2, 1, 3, 0], [1, 0, 1, 3], [1, 3, 9, 9]], "float32"),
+    ),
+    "character_error_rate": MetricRow(
+        lambda **keywords: layers.CharacterErrorRate(
+            pad=None, sparse_y_pred=False, **keywords
+        ),
+        _labels(3, 7),
+        _logits(3, 5, 4),
+    ),
+    "exact_match": MetricRow(
+        lambda **keywords: layers.ExactMatch(end=3, **keywords),
+        np.array([[2, 1, 3, 0, 0], [1, 2, 2, 1, 3], [3, 2, 2, 2, 1]]),
+        np.array([[2, 1, 3, 2], [1, 2, 2, 1], [1, 3, 0, 0]], "float32"),
     ),
 }
 

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conformance.gradients import directions_for, gradients, slope
+from conformance.gradients import directions_for, gradients, slope, traced
 from conformance.tables import ARCHITECTURES, LOSSES, ROWS, every
 
 SINGLE = {name: row for name, row in ROWS.items() if name not in ARCHITECTURES}
@@ -62,6 +62,7 @@ def test_every_weight_and_input_has_a_finite_gradient(row, training):
 @every(SINGLE)
 def test_each_gradient_is_the_slope(row, training):
     function, arrays = scalar_function(row, training)
+    function = traced(function)
     found = gradients(function, arrays)
     directions = directions_for(arrays, seed=5)
     for i in range(len(arrays)):
@@ -72,6 +73,7 @@ def test_each_gradient_is_the_slope(row, training):
 @every(ARCHITECTURES)
 def test_the_gradient_of_a_model_is_the_slope(row):
     function, arrays = scalar_function(row, training=False)
+    function = traced(function)
     found = gradients(function, arrays)
     for seed in range(3):
         check_slope(row, function, arrays, found, directions_for(arrays, seed))

@@ -17,6 +17,7 @@ from conformance.test_architectures import (
 
 from kerasmith import layers
 from kerasmith.callbacks import recompute_statistics
+from kerasmith.callbacks.layer_walk import layers_in
 
 PARTS = {
     "norm": "group:1",
@@ -27,6 +28,8 @@ PARTS = {
     "kernel_regularizer": "l2:0.001",
     "kernel_constraint": "max_norm:3",
 }
+# the blocks of a Transformer have their own norms, and are attention
+WITHOUT = {"vit_tiny": ("norm", "attention")}
 
 
 def numbers(tensor):
@@ -59,16 +62,21 @@ def expected(models):
 
 @every_representative
 def test_every_part_finds_a_place(name):
-    model = symbolic(name, **PARTS)
+    missing = WITHOUT.get(name, ())
+    for part in missing:
+        with pytest.raises(ValueError, match=f"no place for the part '{part}'"):
+            symbolic(name, **{part: PARTS[part]})
+    parts = {part: PARTS[part] for part in PARTS if part not in missing}
+    model = symbolic(name, **parts)
     kinds = [type(layer) for layer in model.layers]
-    assert layers.GroupNormalization in kinds
+    assert (layers.GroupNormalization in kinds) == ("norm" in parts)
     assert layers.BatchNormalization not in kinds
-    assert layers.SqueezeExcite in kinds
+    assert (layers.SqueezeExcite in kinds) == ("attention" in parts)
     assert keras.layers.GaussianDropout in kinds
     activations = {
         layer.activation
         for layer in model.layers
-        if isinstance(layer, keras.layers.Activation)
+        if isinstance(layer, (keras.layers.Activation, layers.TransformerEncoderBlock))
     }
     assert keras.activations.elu in activations
     assert keras.activations.relu not in activations
@@ -95,7 +103,7 @@ def test_residual_branches_are_dropped_or_there_are_none(name):
     else:
         rates = [
             layer.initial_rate if hasattr(layer, "initial_rate") else layer.rate
-            for layer in model.layers
+            for layer in layers_in(model)
             if isinstance(layer, layers.DropPath)
         ]
         assert len(rates) >= 2

@@ -5,28 +5,38 @@
 ['digits', 'digits_seven', 'digits_unseen']
 """
 
+from .arithmetic import arithmetic
 from .boundary_weights import boundary_weights, with_boundary_weights
 from .canvas import Canvas, digits_canvas
 from .checks import check
 from .class_batches import class_batches, pairs
 from .dataset import Data
+from .dates import dates
 from .description import Description
+from .help_topics import help_topics
 from .images import read_image
 from .loading import load, names
 from .preprocessing import preprocessing
 from .reading import reading_lines
 from .scenes import Scene
+from .text_pairs import TextPairs
 from .turned_classes import turned_classes
+from .vocabulary import Vocabulary
 
 __all__ = [
     "Canvas",
     "Data",
     "Description",
     "Scene",
+    "TextPairs",
+    "Vocabulary",
+    "arithmetic",
     "boundary_weights",
     "check",
     "class_batches",
+    "dates",
     "digits_canvas",
+    "help_topics",
     "load",
     "names",
     "pairs",

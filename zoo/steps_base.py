@@ -1,0 +1,37 @@
+"""What all step functions of networks share: the encoder, and what makes logits."""
+
+import keras
+from keras import ops
+
+
+class Steps:
+    """The layers of a network that reads a source and writes a target.
+
+    Args:
+        model: The network.
+
+    Example:
+
+    >>> from .transformer import transformer
+    >>> steps = Steps(transformer("transformer_tiny", vocabulary=30))
+    >>> steps.logits()(ops.ones((5, 128))).shape == (5, 30)
+    True
+    """
+
+    def __init__(self, model):
+        self.layers = {layer.name: layer for layer in model.layers}
+        own = "target_embedding" in self.layers
+        self.embedding = self.layers[f"{'target' if own else 'source'}_embedding"]
+        self.encoder = keras.Model(
+            model.get_layer("source").output, model.get_layer("memory").output
+        )
+
+    def logits(self):
+        """Give a function of features, with the weights laid out once."""
+        dtype = self.embedding.reverse_dtype
+        if self.embedding.tie_weights:
+            kernel = ops.transpose(self.embedding.embeddings)
+        else:
+            kernel = ops.convert_to_tensor(self.embedding.reverse_embeddings)
+        kernel = ops.cast(kernel, dtype)
+        return lambda x: ops.matmul(ops.cast(x, dtype), kernel)
