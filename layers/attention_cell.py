@@ -384,7 +384,9 @@ class AttentionCell(CellWrapper):
 
 def _at_least_one(size):
     """Give what to divide by where there may be nothing."""
-    return max(size, 1) if isinstance(size, int) else ops.maximum(size, 1)
+    if keras.backend.backend() == "tensorflow":
+        return ops.maximum(size, 1)
+    return max(size, 1)  # a number, or JAX's symbol for one
 
 
 def _topmost(cell):
