@@ -42,6 +42,8 @@ from .losses import (
     Tversky,
 )
 from .lsuv import lsuv
+from .masked_average import MaskedAverage
+from .masked_maximum import MaskedMaximum
 from .match_size import MatchSize
 from .metrics import MeanDice, MeanIoU
 from .mirror_padding import MirrorPadding
@@ -95,6 +97,8 @@ __all__ = [
     "LabelSmoothingCrossEntropy",
     "LocalResponseNormalization",
     "LockedDropout",
+    "MaskedAverage",
+    "MaskedMaximum",
     "MatchSize",
     "MaxNorm",
     "MaximumAPosteriori",

@@ -165,9 +165,9 @@ class AttentionCell(CellWrapper):
             self.memory_kernel = self._kernel("memory", self.memory_dim, size)
 
     def _kernel(self, name, *shape):
-        return self.add_weight(
-            shape=shape, initializer=self.kernel_initializer, name=f"{name}_kernel"
-        )
+        # one initialiser object draws the same numbers at every call
+        again = keras.initializers.get(self.kernel_initializer).clone()
+        return self.add_weight(shape=shape, initializer=again, name=f"{name}_kernel")
 
     def initial_state(self, memory, mask=None, cell_states=None):
         """Give the states to begin with, tensors or symbols of a functional model.
@@ -384,7 +384,7 @@ class AttentionCell(CellWrapper):
 
 def _at_least_one(size):
     """Give what to divide by where there may be nothing."""
-    if keras.backend.backend() == "tensorflow":
+    if keras.backend.backend() == "tensorflow" and not isinstance(size, int):
         return ops.maximum(size, 1)
     return max(size, 1)  # a number, or JAX's symbol for one
 

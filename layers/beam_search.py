@@ -5,15 +5,15 @@ import math
 import keras
 from keras import ops
 
+from .decoding_loop import Carried, decode
 from .decoding_rules import (
     Decoded,
-    DecodingState,
-    Rules,
     check_logits,
+    rules_of,
     start,
     written,
-    zero,
 )
+from .likeliest import likeliest, smaller
 
 # stands for minus infinity where sums are made: it stays a number
 _LOWEST = -1e30
@@ -30,6 +30,8 @@ def beam_search(
     best=1,
     length_penalty=0.7,
     pad=0,
+    forbidden=(),
+    leave=True,
 ):
     """Keep the most likely beginnings, and find the best sequences among theirs.
 
@@ -49,10 +51,16 @@ def beam_search(
         end: The token that ends a sequence.
         length: Tokens that a sequence has at most, the end token included. What has
             not ended then is found as it is.
-        width: Number of beams.
-        best: Number of sequences to give, at most `width`.
+        width: Number of beams: an integer, or on TensorFlow, in a graph that XLA does
+            not compile, an int32 scalar that is known only when the graph runs.
+        best: Number of sequences to give, at most `width`; likewise.
         length_penalty: Exponent of the length in the scores, at least 0.
         pad: The token behind the end.
+        forbidden: Tokens that no sequence has. Scores stay those of the network's
+            own probabilities.
+        leave: Whether finished sentences leave the batch, so that the step is asked
+            about fewer and fewer; all that belongs to a sentence is in the state then.
+            With JAX and XLA, whose shapes do not change, they stay.
 
     Returns:
         `Decoded` of `best` sequences each.
@@ -73,21 +81,21 @@ def beam_search(
     Reference:
         Wu et al., 2016, https://arxiv.org/abs/1609.08144, section 7
     """
-    rules = Rules(end, length, width, best, length_penalty, pad)
+    rules = rules_of(end, length, width, best, length_penalty, pad, forbidden)
+    width, best = rules.width, rules.best
     tokens, state = start(tokens, state, rules)
     batch, beams = ops.shape(tokens)[0], ops.arange(width, dtype="int32")
     going, empty = _begin(tokens, batch, rules)
 
-    def on(index, going, found, state, done):
-        return (index < length) & ops.logical_not(ops.all(done))
-
-    def look(index, going, found, state, done):
-        here = ops.broadcast_to(beams[None, :, None], (batch, width, 1))
-        ancestors = ops.slice_update(going["ancestors"], (0, 0, index), here)
+    def look(index, carried):
+        done, found, going, state = carried
+        batch = ops.shape(done)[0]
+        here = ops.broadcast_to(beams, (batch, width))
+        ancestors = written(going["ancestors"], here, index)
         logits, state = step(going["last"], state, index, ancestors)
-        check_logits(logits, rules)
+        check_logits(logits, batch, rules)
         _check_width(logits.shape[2], rules)
-        total, parents, words = _continue(logits, going["total"], width)
+        total, parents, words = _continue(logits, going["total"], rules)
         number = index + 1
         ends = ops.equal(words, end) | (number == length)
         history = written(_of_parents(going["tokens"], parents), words, index)
@@ -108,11 +116,10 @@ def beam_search(
         follows = keras.tree.map_structure(
             lambda part: _of_parents(part, parents), state.follows
         )
-        return number, going, found, DecodingState(follows, state.stays), done
+        return Carried(done, found, going, state._replace(follows=follows))
 
-    _, _, found, _, _ = ops.while_loop(
-        on, look, (zero(), going, empty, state, ops.zeros((batch,), "bool"))
-    )
+    carried = Carried(ops.zeros((batch,), "bool"), empty, going, state)
+    found = decode(look, carried, length, width, leave)
     return Decoded(
         found["tokens"][:, :best], found["scores"][:, :best], found["lengths"][:, :best]
     )
@@ -139,24 +146,29 @@ def _begin(tokens, batch, rules):
 
 
 def _check_width(vocabulary, rules):
-    if rules.width > vocabulary**rules.length:
+    allowed = _allowed(vocabulary, rules)
+    if isinstance(rules.width, int) and rules.width > allowed**rules.length:
         raise ValueError(
             f"there are fewer than {rules.width} sequences of {rules.length} tokens of "
-            f"{vocabulary}: take fewer beams."
+            f"{allowed}: take fewer beams."
         )
 
 
-def _continue(logits, total, width):
+def _allowed(vocabulary, rules):
+    return vocabulary - sum(word < vocabulary for word in rules.forbidden)
+
+
+def _continue(logits, total, rules):
     """Give the most likely continuations, with their beams and last tokens."""
-    count = min(2 * width, logits.shape[2])
-    # the order of logits is that of probabilities
-    values, words = ops.top_k(logits, count)
-    totals = ops.logsumexp(ops.cast(logits, "float32"), axis=2, keepdims=True)
-    values = ops.cast(values, "float32") - totals + total[..., None]
+    width, allowed = rules.width, _allowed(logits.shape[2], rules)
+    forbidden = [word for word in rules.forbidden if word < logits.shape[2]]
+    count = smaller(2 * width, allowed)
+    values, words, sums = likeliest(logits, count, forbidden)
+    values = values - sums + total[..., None]
     both = (ops.shape(values)[0], width * count)
-    total, places = ops.top_k(ops.reshape(values, both), min(2, count) * width)
+    total, places = ops.top_k(ops.reshape(values, both), smaller(2, count) * width)
     places = ops.cast(places, "int32")
-    words = ops.cast(ops.reshape(words, both), "int32")
+    words = ops.reshape(words, both)
     return total, places // count, ops.take_along_axis(words, places, axis=1)
 
 

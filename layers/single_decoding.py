@@ -3,21 +3,33 @@
 import math
 
 import keras
+import numpy as np
 from keras import ops
 
+from .decoding_loop import Carried, decode
 from .decoding_rules import (
     Decoded,
-    Rules,
     as_number,
     check_logits,
     check_range,
+    rules_of,
     start,
     written,
-    zero,
 )
 
 
-def greedy_search(step, state, tokens, *, end, length, length_penalty=0.7, pad=0):
+def greedy_search(
+    step,
+    state,
+    tokens,
+    *,
+    end,
+    length,
+    length_penalty=0.7,
+    pad=0,
+    forbidden=(),
+    leave=True,
+):
     """Take the most likely token, again and again.
 
     Args:
@@ -30,6 +42,11 @@ def greedy_search(step, state, tokens, *, end, length, length_penalty=0.7, pad=0
         length: Tokens that a sequence has at most, the end token included.
         length_penalty: Exponent of the length in the scores, at least 0.
         pad: The token behind the end.
+        forbidden: Tokens that no sequence has. Scores stay those of the network's
+            own probabilities.
+        leave: Whether finished sentences leave the batch, so that the step is asked
+            about fewer and fewer; all that belongs to a sentence is in the state then.
+            With JAX and XLA, whose shapes do not change, they stay.
 
     Returns:
         `Decoded` of one sequence each.
@@ -46,8 +63,8 @@ def greedy_search(step, state, tokens, *, end, length, length_penalty=0.7, pad=0
     >>> ops.convert_to_numpy(found.tokens)[:, 0].tolist()
     [[2, 3, 4], [3, 4, 0]]
     """
-    rules = Rules(end, length, 1, 1, length_penalty, pad)
-    return _single(step, state, tokens, rules, _most_likely)
+    rules = rules_of(end, length, 1, 1, length_penalty, pad, forbidden)
+    return _single(step, state, tokens, rules, _most_likely, leave=leave)
 
 
 def sample_sequences(
@@ -64,6 +81,8 @@ def sample_sequences(
     seed=None,
     length_penalty=0.7,
     pad=0,
+    forbidden=(),
+    leave=True,
 ):
     """Draw sequences.
 
@@ -81,6 +100,8 @@ def sample_sequences(
         seed: Integer or `keras.random.SeedGenerator`.
         length_penalty: As there.
         pad: As there.
+        forbidden: As there.
+        leave: As there.
 
     Returns:
         `Decoded` of `samples` sequences each, in the order in which they were drawn.
@@ -101,7 +122,8 @@ def sample_sequences(
     Reference:
         Holtzman et al., 2020, https://arxiv.org/abs/1904.09751 (nucleus)
     """
-    rules = Rules(end, length, samples, 1, length_penalty, pad)
+    check_range("samples", samples, type(samples) is int and samples > 0)
+    rules = rules_of(end, length, samples, 1, length_penalty, pad, forbidden)
     check_range("temperature", temperature, 0 < as_number(temperature) < math.inf)
     whole = type(top_k) is int and top_k > 0
     check_range("top_k", top_k, top_k is None or whole)
@@ -110,55 +132,69 @@ def sample_sequences(
     # one number a token decides, so that no random state goes through the loop
     draws = keras.random.uniform((batch, samples, length), seed=seed)
 
-    def choose(logits, index):
-        return _drawn(
-            logits / temperature, ops.take(draws, index, axis=2), top_k, top_p
-        )
+    def choose(logits, index, draws):
+        draws = ops.take(draws, index, axis=2)
+        return _drawn(logits / temperature, draws, top_k, top_p)
 
-    return _single(step, state, tokens, rules, choose)
+    return _single(step, state, tokens, rules, choose, draws, leave)
 
 
-def _single(step, state, tokens, rules, choose):
+def _single(step, state, tokens, rules, choose, draws=(), leave=True):
     """Decode sequences that know nothing of each other."""
     last, state = start(tokens, state, rules)
     batch, width = ops.shape(last)[0], rules.width
-    shape = (batch, width, rules.length)
-    ancestors = ops.arange(width, dtype="int32")[None, :, None]
-    ancestors = ops.broadcast_to(ancestors, shape)
+    beams = ops.arange(width, dtype="int32")[None, :, None]
 
-    def on(index, last, state, history, total, lengths, done):
-        return (index < rules.length) & ops.logical_not(ops.all(done))
-
-    def look(index, last, state, history, total, lengths, done):
-        logits, state = step(last, state, index, ancestors)
-        check_logits(logits, rules)
+    def look(index, carried):
+        done, found, going, state = carried
+        batch = ops.shape(done)[0]
+        ancestors = ops.broadcast_to(beams, (batch, width, rules.length))
+        logits, state = step(going["last"], state, index, ancestors)
+        check_logits(logits, batch, rules)
         logits = ops.cast(logits, "float32")
-        words = ops.cast(choose(logits, index), "int32")
+        chosen_of = _without(logits, rules.forbidden)
+        words = ops.cast(choose(chosen_of, index, going["draws"]), "int32")
         value = ops.take_along_axis(logits, words[..., None], axis=2)[..., 0]
         value = value - ops.logsumexp(logits, axis=2)
-        total = total + ops.where(done, 0, value)
-        lengths = lengths + ops.cast(ops.logical_not(done), "int32")
-        words = ops.where(done, rules.pad, words)
-        history = written(history, words, index)
-        done = done | ops.equal(words, rules.end)
-        return index + 1, words, state, history, total, lengths, done
+        ended = going["ended"]
+        words = ops.where(ended, rules.pad, words)
+        found = {
+            "tokens": written(found["tokens"], words, index),
+            "total": found["total"] + ops.where(ended, 0.0, value),
+            "lengths": found["lengths"] + ops.cast(ops.logical_not(ended), "int32"),
+        }
+        ended = ended | ops.equal(words, rules.end)
+        going = {"last": words, "ended": ended, "draws": going["draws"]}
+        return Carried(ops.all(ended, axis=1), found, going, state)
 
-    zeros = ops.zeros((batch, width), "int32")
-    begin = (
-        zero(),
-        last,
-        state,
-        ops.full(shape, rules.pad, "int32"),
-        ops.zeros((batch, width), "float32"),
-        zeros,
-        ops.cast(zeros, "bool"),
-    )
-    _, _, _, history, total, lengths, _ = ops.while_loop(on, look, begin)
-    scores = total / ops.cast(lengths, "float32") ** rules.length_penalty
-    return Decoded(history, scores, lengths)
+    found, ended = _nothing(batch, rules)
+    going = {"last": last, "ended": ended, "draws": draws}
+    carried = Carried(ops.all(ended, axis=1), found, going, state)
+    found = decode(look, carried, rules.length, width, leave)
+    lengths = found["lengths"]
+    scores = found["total"] / ops.cast(lengths, "float32") ** rules.length_penalty
+    return Decoded(found["tokens"], scores, lengths)
 
 
-def _most_likely(logits, index):
+def _nothing(batch, rules):
+    """Give what was found before the first step, and that nothing has ended."""
+    zeros = ops.zeros((batch, rules.width), "int32")
+    tokens = ops.full((batch, rules.width, rules.length), rules.pad, "int32")
+    total = ops.zeros((batch, rules.width), "float32")
+    found = {"tokens": tokens, "total": total, "lengths": zeros}
+    return found, ops.cast(zeros, "bool")
+
+
+def _without(logits, forbidden):
+    """Make forbidden tokens impossible."""
+    if not forbidden:
+        return logits
+    allowed = np.ones(logits.shape[2], "bool")
+    allowed[[word for word in forbidden if word < allowed.size]] = False
+    return ops.where(allowed, logits, -math.inf)
+
+
+def _most_likely(logits, index, draws):
     return ops.argmax(logits, axis=2)
 
 

@@ -48,6 +48,16 @@ class TokenEmbedding(keras.layers.ReversibleEmbedding):
         super().__init__(input_dim, output_dim, tie_weights=tie_weights, **kwargs)
         self.supports_masking = True
 
+    def build(self, input_shape=None):
+        # past Keras' own: there the initialiser draws the same numbers for both
+        super(keras.layers.ReversibleEmbedding, self).build(input_shape)
+        if not self.tie_weights and self.quantization_mode not in ("int8", "int4"):
+            self.reverse_embeddings = self.add_weight(
+                shape=(self.output_dim, self.input_dim),
+                initializer=keras.initializers.get(self.embeddings_initializer).clone(),
+                name="reverse_embeddings",
+            )
+
     def compute_mask(self, inputs, mask=None):
         """Give the mask of tokens, or hand on that of vectors."""
         if len(inputs.shape) > 2:

@@ -10,6 +10,7 @@ from kerasmith.scripts import (
     bench_attention,
     bench_callbacks,
     bench_classifiers,
+    bench_decoding,
     bench_dropout,
     bench_embeddings,
     bench_gallery,
@@ -104,6 +105,7 @@ ROWS = {
     **bench_attention.ROWS,
     **bench_callbacks.ROWS,
     **bench_classifiers.ROWS,
+    **bench_decoding.ROWS,
     **bench_gallery.ROWS,
     **bench_segmentation.ROWS,
 }

@@ -52,6 +52,7 @@ def run(arguments):
             (name, zoo.recipes.get(name).summary) for name in zoo.recipes.names()
         ],
         "data sets": zoo.data.names(),
+        "sets of texts": zoo.data.text_names(),
     }
     width = max(len(name) for rows in rooms.values() for name, _ in rows)
     for room, rows in rooms.items():

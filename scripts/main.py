@@ -1,4 +1,4 @@
-"""`kerasmith COMMAND`: train, evaluate, export, predict, list, bench."""
+"""`kerasmith COMMAND`: train, evaluate, export, predict, translate, list, bench."""
 
 import argparse
 import contextlib
@@ -14,6 +14,7 @@ COMMANDS = {
     "evaluate": "judge runs: scores, confusions, calibration; crops, ensembles",
     "export": "write the model of a run in other formats",
     "predict": "ask the model of a run what is on images",
+    "translate": "ask the model of a run for what it makes of texts",
     "list": "show the architectures, recipes and data sets there are",
     "bench": "measure ours against a peer and add the table to docs/benchmarks.md",
 }

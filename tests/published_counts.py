@@ -12,6 +12,71 @@ def transformer(width, depth, patches, pixels):
     return patches * pixels * width + depth * block + width * 1000
 
 
+def reading(width, hidden, tokens):
+    """Add up the products of a block in which tokens look at each other."""
+    # queries, keys, values, their sum; scores and weighted sums; feed-forward
+    return 4 * tokens * width**2 + 2 * tokens**2 * width + 2 * tokens * width * hidden
+
+
+def looking(width, seeing, seen):
+    """Add up the products of an attention to a memory."""
+    return 2 * (seeing + seen) * width**2 + 2 * seeing * seen * width
+
+
+def translating(width, hidden, depth, vocabulary, tokens=32):
+    """Add up an encoder and a decoder, of as many tokens, and the logits."""
+    blocks = 2 * reading(width, hidden, tokens) + looking(width, tokens, tokens)
+    return depth * blocks + tokens * width * vocabulary
+
+
+def weights_of_block(width, hidden, attentions):
+    """Count projections without biases, feed-forward parts with, and their norms."""
+    projected, norms = 4 * attentions * width**2, 2 * (attentions + 1) * width
+    return projected + 2 * width * hidden + hidden + width + norms
+
+
+def gated(gates, inputs, units):
+    """Count the products of a step of an LSTM (4 gates) or a GRU (3)."""
+    return gates * units * (inputs + units)
+
+
+def looking_after(memory, units, positions, tokens=32):
+    """Count keys once, and at each step scores and the weighted sum of the memory."""
+    return positions * memory * units + tokens * positions * (units + memory)
+
+
+# of the recurrent ones, by the equations of their papers' appendices, with states
+# of 1,000 units and a memory of 2,000; Keras' GRU has two biases a gate
+N, M = 1000, 2000
+BAHDANAU = (
+    30_000 * 620 * 2  # embedding, logits
+    + 2 * (gated(3, 620, N) + 6 * N)  # reading in both directions
+    + (M * N + N)  # the state to begin with
+    + (gated(3, 620 + M, N) + 6 * N)
+    + (N * N + M * N + N)  # of the score
+    + ((N + M) * 620 + 620),
+    32 * 2 * gated(3, 620, N)
+    + M * N
+    + 32 * (gated(3, 620 + M, N) + N * N)
+    + looking_after(M, N, 32)
+    + 32 * ((N + M) * 620 + 620 * 30_000),
+)
+LUONG = (
+    50_000 * N * 2
+    + 2 * (gated(4, N, N) + 4 * N)
+    + 3 * 2 * (gated(4, M, N) + 4 * N)
+    + 4 * 2 * (M * N + N)  # both states of each level
+    + 4 * (gated(4, N, N) + 4 * N)
+    + 4 * N * N  # what the first level is fed beside its inputs
+    + (M * N + (M + N) * N),  # of the score, and of the output
+    32 * 2 * (gated(4, N, N) + 3 * gated(4, M, N))
+    + 4 * 2 * M * N
+    + 32 * (gated(4, 2 * N, N) + 3 * gated(4, N, N) + (M + N) * N)
+    + looking_after(M, N, 32)
+    + 32 * N * 50_000,
+)
+
+
 COUNTS = {
     "unet": (31_030_658, "150.43 G"),
     "unet_same": (31_031_745, "48.17 G"),
@@ -98,4 +163,24 @@ COUNTS = {
     "vit_base_32": (88_224_232, "4.409 G"),
     "vit_large": (304_326_632, "61.555 G"),
     "vit_large_32": (306_535_400, "15.378 G"),
+    "transformer_base": (63_045_632, translating(512, 2048, 6, 37_000)),
+    "transformer_big": (214_171_648, translating(1024, 4096, 6, 37_000)),
+    "transformer_tiny": (
+        100 * 128
+        + 2 * (weights_of_block(128, 512, 1) + weights_of_block(128, 512, 2))
+        + 2 * 2 * 128,  # the norms behind the last blocks
+        translating(128, 512, 2, 100),
+    ),
+    "transformer_classifier": (
+        20_000 * 128 + 2 * weights_of_block(128, 512, 1) + 2 * 128 + 2 * 128 + 2,
+        2 * reading(128, 512, 32) + 2 * 128,
+    ),
+    # 117 million, the paper's code says
+    "gpt": (116_534_784, 12 * reading(768, 3072, 512) + 512 * 768 * 40_478),
+    "bilstm_classifier": (
+        20_000 * 128 + 2 * (gated(4, 128, 128) + 4 * 128) + 2 * 256 + 2,
+        32 * 2 * gated(4, 128, 128) + 2 * 256,
+    ),
+    "seq2seq_bahdanau": BAHDANAU,
+    "seq2seq_luong": LUONG,
 }

@@ -1,5 +1,6 @@
 """The card of a model: what it follows, what it says, what it leaves alone."""
 
+import ast
 import json
 from typing import Any
 
@@ -331,6 +332,21 @@ def test_open_sizes_are_asked_for():
         assert result.multiply_accumulates == 7 * 5 * 4 * 27
         assert result.input_shape == (None, 9, 7, 3)
         assert result.output_shape == (None, 7, 5, 4)
+
+
+def test_open_sizes_of_several_inputs_are_asked_for_by_name():
+    inputs = {name: keras.Input((None, 3), name=name) for name in ("b", "a")}
+    model = keras.Model(inputs, layers.Dense(2)(inputs["a"]))
+    with pytest.raises(ValueError) as refused:
+        card(model)
+    told = str(refused.value)
+    assert "a ? x 3" in told and "b ? x 3" in told
+    example = ast.literal_eval(told.partition("input_shape=")[2].rstrip(")."))
+    assert card(model, input_shape=example).multiply_accumulates == 32 * 3 * 2
+    shapes = {"b": (5, 3), "a": (7, 3)}
+    assert card(model, input_shape=shapes).multiply_accumulates == 7 * 3 * 2
+    with pytest.raises(ValueError, match="has inputs [ab], [ab], received .*'c'"):
+        card(model, input_shape={"a": (5, 3), "c": (5, 3)})
 
 
 @pytest.mark.parametrize("shape", [(9, 7, 4), (9, 7), (1, 9, 7, 3), (9, None, 3)])

@@ -127,21 +127,22 @@ def test_the_ancestors_of_a_beam_hold_its_sequence():
     )
 
     def step(tokens, state, index, ancestors):
-        written = ops.slice_update(state.stays, (0, 0, index), tokens[..., None])
+        table, first = state.stays
+        written = ops.slice_update(table, (0, 0, index), tokens[..., None])
         # (batch, beams, length): of each step the token in the ancestor's place
         own = ops.take_along_axis(written, ancestors, axis=1)
-        hidden = ops.repeat(ops.convert_to_tensor(network.state)[:, None], width, 1)
+        hidden = ops.repeat(first[:, None], width, 1)
         for time in range(length):
             word = ops.take(network.table, own[..., time], axis=0)
             after = ops.tanh(ops.matmul(hidden, network.inner) + word)
             hidden = ops.where(time <= index, after, hidden)
-        state = layers.DecodingState(state.follows, written)
+        state = layers.DecodingState(state.follows, (written, first))
         return ops.matmul(hidden, network.outer), state
 
     table = np.zeros((3, width, length), "int32")
     stays = layers.beam_search(
         step,
-        layers.DecodingState((), table),
+        layers.DecodingState((), (table, network.state)),
         network.first,
         end=END,
         length=length,
@@ -223,6 +224,11 @@ def test_the_loop_ends_as_soon_as_all_have_ended():
         ({"end": 5}, "0 to 4, and not the end token 5"),
         ({"end": -1}, "end=-1"),
         ({"length_penalty": -0.5}, "length_penalty=-0.5"),
+        ({"width": 2.0}, "width=2.0"),
+        ({"best": True}, "best=True"),
+        ({"forbidden": (-1,)}, "forbidden=.-1,."),
+        ({"forbidden": range(5)}, "all tokens of the vocabulary are forbidden"),
+        ({"forbidden": (1, 2, 3), "width": 3, "length": 1}, "of 1 tokens of 2"),
         ({"width": 6, "length": 1}, "fewer than 6 sequences"),
         ({"tokens": np.zeros((0,), "int32")}, "one sequence or more"),
         ({"tokens": [[1]]}, r"received \(1, 1\)"),

@@ -11,7 +11,7 @@ import pytest
 from card_models import call, number, ones
 from keras import layers, ops
 
-from kerasmith.layers import ConnectionTableConv2D
+from kerasmith.layers import AttentionCell, ConnectionTableConv2D, TokenEmbedding
 from kerasmith.zoo.tools.card import card
 
 tensorflow_only = pytest.mark.skipif(
@@ -288,6 +288,29 @@ def test_cells_are_counted_by_the_step():
     step = 4 * (FEATURES * 4 + 4 * 4) + (4 * UNITS + UNITS * UNITS) + (UNITS * 2 + 4)
     assert number(model) == STEPS * step
     assert [row.kind for row in card(model).rows] == ["RNN"]
+
+
+@pytest.mark.parametrize("score", ["additive", "multiplicative", "dot"])
+def test_a_memory_is_projected_once_and_looked_at_at_each_step(score):
+    positions, width = 9, UNITS if score == "dot" else 4
+    cell = AttentionCell(layers.LSTMCell(UNITS), width, score=score)
+    inputs, memory = keras.Input((STEPS, FEATURES)), keras.Input((positions, width))
+    states = cell.initial_state(memory)
+    outputs = layers.RNN(cell, return_sequences=True)(inputs, initial_state=states)
+    fed = width if score == "additive" else UNITS
+    step = 4 * UNITS * (FEATURES + fed + UNITS) + positions * (UNITS + width)
+    # the query's projection, or that of what was seen beside what the cell gave
+    step += UNITS * UNITS if score == "additive" else (width + UNITS) * UNITS
+    keys = 0 if score == "dot" else positions * width * UNITS
+    assert number(keras.Model([inputs, memory], outputs)) == keys + STEPS * step
+
+
+def test_an_embedding_looks_up_and_its_reverse_multiplies():
+    embedding = TokenEmbedding(11, FEATURES)
+    vectors = embedding(tokens := keras.Input((STEPS,)))
+    assert number(keras.Model(tokens, vectors)) == 0
+    logits = embedding(vectors, reverse=True)
+    assert number(keras.Model(tokens, logits)) == STEPS * FEATURES * 11
 
 
 def test_a_convolutional_lstm_convolves_input_and_state():

@@ -24,9 +24,10 @@ def test_every_recipe_builds(name):
         assert "not yet measured here" in promise.measured
     else:
         assert promise.minutes > 0 and "mean of" in promise.measured
-    options = {"input_shape": recipe.input_shape, **recipe.options}
-    model = without_numbers(lambda: zoo.build(recipe.model, **options))
-    assert model.inputs[0].shape[1:] == recipe.input_shape
+    texts = isinstance(recipe, recipes.TextRecipe)
+    shape = {} if texts else {"input_shape": recipe.input_shape}
+    model = without_numbers(lambda: zoo.build(recipe.model, **shape, **recipe.options))
+    assert model.inputs[0].shape[1:] == ((None,) if texts else recipe.input_shape)
     assert isinstance(keras.losses.get(recipe.loss), keras.losses.Loss)
     for layer in recipe.augment() if recipe.augment else []:
         assert isinstance(layer, keras.Layer)
@@ -74,6 +75,31 @@ def test_text_changes_fields_and_parts():
 def test_wrong_settings_are_told(settings, message):
     with pytest.raises(ValueError, match=message):
         recipes.with_settings(RECIPE, settings)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"vocabulary": "words"}, "vocabulary needs a JSON object"),
+        ({"vocabulary": {"sort": "words"}}, "there is no setting of vocabulary 'sort'"),
+        ({"source_length": "0"}, "source_length needs to be 1, 2, ..., received 0"),
+        ({"beams": 2.5}, "beams needs to be 1, 2, ..."),
+        ({"length_penalty": "-1"}, "length_penalty needs to be 0 or more"),
+        ({"input_shape": "32x32x1"}, "texts have no height and width"),
+        ({"schedule": "noam"}, "needs warmup in steps"),
+    ],
+)
+def test_wrong_settings_of_texts_are_told(settings, message):
+    with pytest.raises(ValueError, match=message):
+        recipes.with_settings(recipes.get("seq2seq_dates"), settings)
+
+
+def test_a_recipe_of_texts_survives_its_file(tmp_path):
+    recipe = recipes.get("transformer_base_wmt")
+    changed = recipes.with_settings(recipe, {"vocabulary": '{"kind": "words"}'})
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"recipe": recipes.to_config(changed)}))
+    assert recipes.get(path) == changed != recipe
 
 
 def test_a_recipe_survives_its_file(tmp_path):

@@ -20,9 +20,13 @@ from .lenet import lenet
 from .mobilenet import mobilenet
 from .nin import nin
 from .parts import Parts
+from .recurrent_classifier import recurrent_classifier
 from .registry import build, names, summary
 from .resnet import resnet
+from .seq2seq import seq2seq
 from .siamese import siamese
+from .steps import steps_of
+from .transformer import transformer
 from .unet import unet
 from .vgg import vgg
 from .vit import vit
@@ -30,6 +34,7 @@ from .vit import vit
 __all__ = [
     "Gallery",
     "Parts",
+    "Translator",
     "alexnet",
     "build",
     "card",
@@ -44,14 +49,18 @@ __all__ = [
     "names",
     "nin",
     "recipes",
+    "recurrent_classifier",
     "repeat_targets",
     "resnet",
+    "seq2seq",
     "siamese",
     "stage_rates",
     "stages",
+    "steps_of",
     "summary",
     "tools",
     "train",
+    "transformer",
     "unet",
     "vgg",
     "vit",
@@ -60,10 +69,20 @@ __all__ = [
 
 if TYPE_CHECKING:
     from . import data, recipes, tools
-    from .tools import Gallery, card, export, finetune, stage_rates, stages, train
+    from .tools import (
+        Gallery,
+        Translator,
+        card,
+        export,
+        finetune,
+        stage_rates,
+        stages,
+        train,
+    )
 
 _ROOMS = ("data", "recipes", "tools")
-_TOOLS = ("Gallery", "card", "export", "finetune", "stage_rates", "stages", "train")
+_TOOLS = ("Gallery", "Translator", "card", "export", "finetune")
+_TOOLS += ("stage_rates", "stages", "train")
 
 
 def __getattr__(name):

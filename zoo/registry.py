@@ -18,6 +18,9 @@ FAMILIES = (
     "vit",
     "unet",
     "siamese",
+    "transformer",
+    "seq2seq",
+    "recurrent_classifier",
 )
 
 

@@ -1,8 +1,14 @@
 """What networks of sequences share: their lengths, their counts, their logits."""
 
+import dataclasses
 from typing import Any, TypedDict
 
 import keras
+
+from .choices import choose
+
+# what every network of sequences takes beside its parts
+OPTIONS = ("top", "weights")
 
 
 class SequencePartKeywords(TypedDict, total=False):
@@ -19,6 +25,38 @@ class SequencePartKeywords(TypedDict, total=False):
     kernel_initializer: Any
     kernel_regularizer: Any
     kernel_constraint: Any
+
+
+def exchange(part, family, keywords, *, without, options):
+    """Exchange parts by keyword, and refuse what only networks of images have.
+
+    Args:
+        part: The `Parts` of the paper.
+        family: Name of the architecture, for messages.
+        keywords: Mapping of the parts to exchange.
+        without: Parts that have no place in this architecture.
+        options: Options of this architecture.
+
+    Returns:
+        New `Parts`.
+
+    Raises:
+        ValueError: If a keyword is unknown or has no place.
+
+    Example:
+
+    >>> from .parts import Parts
+    >>> exchange(Parts(), "gpt", {"stem": 1}, without=(), options=("depth",))
+    Traceback (most recent call last):
+    ValueError: there is no option of gpt 'stem'; choose one of top, weights, depth, ...
+    """
+    places = [field.name for field in dataclasses.fields(part)]
+    places = [name for name in places if name not in without]
+    known = list(dict.fromkeys([*OPTIONS, *options, *places]))
+    for name in keywords:
+        if name not in without:  # which `override` tells
+            choose(f"option of {family}", name, known)
+    return part.override(family, keywords, without=without, options=options)
 
 
 def lengths_of(family, length, *, both=True):

@@ -21,9 +21,10 @@ def steps_of(model):
 
     Returns:
         Function of source tokens `(batch, time)`, the `length` that a sequence has at
-        most and the `width`, the number of beams; it gives the step function, and the
-        state that it begins with: what `layers.beam_search`, `greedy_search` (a width
-        of 1) and `sample_sequences` take.
+        most and the `width`, the number of beams, a number or what else the search
+        takes; it gives the step function, and the state that it begins with: what
+        `layers.beam_search`, `greedy_search` (a width of 1) and `sample_sequences`
+        take.
 
     Raises:
         ValueError: If the model is none of these.

@@ -23,11 +23,17 @@ from . import classifier
 from .choices import choose
 from .parts import Parts
 from .pieces import mark
-from .sequences import SequencePartKeywords, check_counts, lengths_of, mark_logits
+from .sequences import (
+    SequencePartKeywords,
+    check_counts,
+    exchange,
+    lengths_of,
+    mark_logits,
+)
 
 PAPER = "Vaswani et al., 2017, https://arxiv.org/abs/1706.03762"
-OPTIONS = ("vocabulary", "target_vocabulary", "length", "depth", "width", "heads")
-OPTIONS += ("feed_forward", "dropout", "norm_first", "positions")
+OPTIONS = ("vocabulary", "target_vocabulary", "classes", "length", "depth", "width")
+OPTIONS += ("heads", "feed_forward", "dropout", "norm_first", "positions")
 OPTIONS += ("scheduled_sampling",)
 COUNTS = ("vocabulary", "depth", "width", "heads", "feed_forward")
 SIDES = {"source": "encoder", "target": "decoder"}
@@ -218,7 +224,9 @@ def transformer(
     lengths = lengths_of("transformer", length, both=chosen.half == "both")
     source_length, target_length = lengths
     _check(chosen, told, lengths, target_vocabulary, scheduled_sampling)
-    part = chosen.parts.override("transformer", parts, without=WITHOUT, options=OPTIONS)
+    part = exchange(
+        chosen.parts, "transformer", parts, without=WITHOUT, options=OPTIONS
+    )
     stack = _Stack(chosen, part, "source", source_length)
     source = keras.Input(_shape(chosen, source_length), dtype="int32", name="source")
     if chosen.half != "both":
@@ -319,7 +327,7 @@ def _half(chosen, part, stack, tokens, top):
         x = mark(stack.apply(tokens, causal=True), "features")
         return mark_logits(stack.logits(x)) if top else x
     x = mark(stack.apply(tokens), "memory")
-    x = keras.layers.GlobalAveragePooling1D(name="features")(x)
+    x = layers.MaskedAverage(name="features")(x)
     return part.dense(x, chosen.classes, name="logits", dtype="float32") if top else x
 
 

@@ -44,6 +44,16 @@ LAYERS = {
     "class_token": Row(
         _mean_with_class, (3, 5, 6), unknown=(1,), mask="consumed", part=_class_token
     ),
+    "masked_average": Row(
+        lambda: layers.MaskedAverage(), (3, 5, 6), unknown=(1,), mask="consumed"
+    ),
+    "masked_maximum": Row(
+        lambda: layers.MaskedMaximum(),
+        (3, 5, 6),
+        unknown=(1,),
+        mask="consumed",
+        corners=True,
+    ),
     "positional_encoding": Row(
         lambda: layers.PositionalEncoding(scale=True),
         (3, 5, 6),

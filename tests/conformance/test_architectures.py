@@ -1,4 +1,4 @@
-"""What is asked of every architecture: all variants of the zoo, at small inputs.
+"""What is asked of every architecture of images: all variants, at small inputs.
 
 Most is asked of models without numbers: in a `keras.StatelessScope` variables have
 shapes and nothing is allocated. What concerns stems and heads is asked once of the
@@ -30,8 +30,10 @@ INSIDE += ("input_shape", "classes", "heads")
 
 
 # a Siamese network is one of these with a head that compares: its rows stand among
-# those of layers, and what is its own in tests/test_siamese.py
-NAMES = [n for n in zoo.names() if zoo.registry.variant(n).task != "similarity"]
+# those of layers, and what is its own in tests/test_siamese.py; those of texts are
+# asked in test_sequence_architectures.py
+OF_IMAGES = ("classification", "segmentation")
+NAMES = [n for n in zoo.names() if zoo.registry.variant(n).task in OF_IMAGES]
 
 
 def first_of_each(inside):

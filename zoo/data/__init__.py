@@ -20,6 +20,7 @@ from .preprocessing import preprocessing
 from .reading import reading_lines
 from .scenes import Scene
 from .text_pairs import TextPairs
+from .texts import TextDescription, Texts, load_texts, text_names
 from .turned_classes import turned_classes
 from .vocabulary import Vocabulary
 
@@ -28,7 +29,9 @@ __all__ = [
     "Data",
     "Description",
     "Scene",
+    "TextDescription",
     "TextPairs",
+    "Texts",
     "Vocabulary",
     "arithmetic",
     "boundary_weights",
@@ -38,11 +41,13 @@ __all__ = [
     "digits_canvas",
     "help_topics",
     "load",
+    "load_texts",
     "names",
     "pairs",
     "preprocessing",
     "read_image",
     "reading_lines",
+    "text_names",
     "turned_classes",
     "with_boundary_weights",
 ]

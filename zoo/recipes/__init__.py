@@ -12,10 +12,12 @@ from .recipe import (
     to_config,
     with_settings,
 )
+from .text_recipe import TextRecipe
 
 __all__ = [
     "Promise",
     "Recipe",
+    "TextRecipe",
     "from_config",
     "get",
     "names",
@@ -42,8 +44,16 @@ _NAMES = (
     "efficientnet_b0_imagenet",
     "unet_digits_canvas",
     "siamese_digits",
+    "transformer_tiny_dates",
+    "seq2seq_dates",
+    "seq2seq_arithmetic",
+    "transformer_help_topics",
+    "bilstm_help_topics",
+    "transformer_imdb",
     "unet_oxford_iiit_pet",
     "siamese_omniglot",
+    "transformer_base_ted",
+    "transformer_base_wmt",
     "resnet20_digits_seven",
     "resnet20_digits_few",
     "resnet50_finetune",

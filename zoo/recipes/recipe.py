@@ -18,7 +18,8 @@ CROSS_ENTROPY = {
     "config": {"from_logits": True},
 }
 MONITORS = ("val_loss", "val_accuracy", "loss", "accuracy")
-SCHEDULES = tuple(DECAYS)
+NOAM = "noam"
+SCHEDULES = (*DECAYS, NOAM)
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -93,7 +94,8 @@ class Recipe:
         optimizer_options: Its arguments beside the learning rate.
         learning_rate: The highest rate.
         schedule: How it falls to the last step: a name that
-            `kerasmith.callbacks.rates.decay` knows, such as `"cosine"`.
+            `kerasmith.callbacks.rates.decay` knows, such as `"cosine"`; or `"noam"`,
+            the root of the step, which needs `warmup` in steps.
         warmup: Steps of a straight rise before, or a share of all steps below 1.
         callbacks: Makes the list of further callbacks, from the `Data` and the folder
             of the run.
@@ -122,7 +124,7 @@ class Recipe:
     data: str
     model: str
     promise: Promise
-    input_shape: tuple[int, int, int] = (32, 32, 1)
+    input_shape: tuple[int, ...] = (32, 32, 1)
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     weights: str | None = None
     freeze: str | None = None
@@ -175,6 +177,11 @@ class Recipe:
         )
         _require(self, "warmup", _is_warmup, "steps, or a share of them below 1")
         choose("schedule", self.schedule, SCHEDULES)
+        if self.schedule == NOAM and not _is_count(self.warmup):
+            raise ValueError(
+                f"the schedule 'noam' needs warmup in steps, 1, 2, ..., received "
+                f"{self.warmup!r}."
+            )
         choose("metric to monitor", self.monitor, MONITORS)
         choose("precision", self.precision, PRECISIONS)
         choose("optimizer", self.optimizer, optimizers())
@@ -184,12 +191,8 @@ class Recipe:
 
 # what text and files can only switch off
 SWITCHES = ("augment", "more_classes")
-# the fields that they may change; the others go with the name
-SETTINGS = tuple(
-    field.name
-    for field in dataclasses.fields(Recipe)
-    if field.name not in ("name", "summary", "promise", "callbacks", *SWITCHES)
-)
+# what goes with the name; the other fields they may change
+_OWN = ("name", "summary", "promise", "callbacks", *SWITCHES)
 
 
 def with_settings(recipe, settings):
@@ -216,9 +219,9 @@ def with_settings(recipe, settings):
     """
     parts = [field.name for field in dataclasses.fields(Parts)]
     fields: dict[str, Any] = {}
-    options = dict(recipe.options)
+    options, known = dict(recipe.options), _settings(recipe)
     for name, value in settings.items():
-        choose("setting", name, [*SETTINGS, *SWITCHES, *parts])
+        choose("setting", name, [*known, *SWITCHES, *parts])
         value = _parse(value)
         if name in SWITCHES:
             _check_switch(name, value)
@@ -227,7 +230,7 @@ def with_settings(recipe, settings):
             fields[name] = _shape(value)
         elif name == "options":
             options |= _check_options(name, value)
-        elif name in SETTINGS:
+        elif name in known:
             fields[name] = value
         else:
             options[name] = value
@@ -248,7 +251,7 @@ def to_config(recipe):
     >>> to_config(Recipe("mine", "", "digits", "lenet5", Promise({}, 1, "")))["model"]
     'lenet5'
     """
-    config = {name: getattr(recipe, name) for name in SETTINGS}
+    config = {name: getattr(recipe, name) for name in _settings(recipe)}
     switches = {name: getattr(recipe, name) is not None for name in SWITCHES}
     return {"name": recipe.name, **config, **switches}
 
@@ -272,8 +275,10 @@ def from_config(config, recipe):
     >>> from_config(to_config(recipe), recipe) == recipe
     True
     """
-    settings = {name: config[name] for name in SETTINGS if name in config}
-    settings["input_shape"] = _shape(settings.get("input_shape", recipe.input_shape))
+    settings = {name: config[name] for name in _settings(recipe) if name in config}
+    shape = settings.get("input_shape", recipe.input_shape)
+    # texts have none
+    settings["input_shape"] = _shape(shape) if shape else ()
     settings |= {name: None for name in SWITCHES if not config.get(name, True)}
     return dataclasses.replace(recipe, **settings)
 
@@ -328,6 +333,12 @@ def optimizers():
         if isinstance(kind, type) and issubclass(kind, base) and kind is not base
         if kind is not keras.optimizers.LossScaleOptimizer
     )
+
+
+def _settings(recipe):
+    """Name the fields of a recipe that text and files may change."""
+    names = (field.name for field in dataclasses.fields(recipe))
+    return [name for name in names if name not in _OWN]
 
 
 def _parse(value) -> Any:

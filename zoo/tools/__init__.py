@@ -1,5 +1,6 @@
 """What surrounds a model: training runs, evaluation, cards, reports, export."""
 
+from .alignments import Alignment
 from .calibration import Calibration, calibration, fit_temperature
 from .card import Card, card
 from .ensemble import ensemble, export_ensemble
@@ -17,10 +18,13 @@ from .predicting import (
     predict_masks,
     predict_pairs,
 )
+from .predicting_texts import predict_texts
 from .receptive_field import ReceptiveField, receptive_field
 from .run import Run, train
 from .tile_plan import Plan, plan_tiles
 from .tiles import in_tiles, predict_tiled
+from .translating import Translated, translate_texts
+from .translator import Translation, Translator
 from .verification import (
     OneShot,
     accuracy_at,
@@ -33,6 +37,7 @@ from .verification import (
 )
 
 __all__ = [
+    "Alignment",
     "Calibration",
     "Card",
     "Evaluation",
@@ -43,6 +48,9 @@ __all__ = [
     "Plan",
     "ReceptiveField",
     "Run",
+    "Translated",
+    "Translation",
+    "Translator",
     "accuracy_at",
     "area_under_curve",
     "best_threshold",
@@ -64,6 +72,7 @@ __all__ = [
     "predict_images",
     "predict_masks",
     "predict_pairs",
+    "predict_texts",
     "predict_tiled",
     "recall_at_k",
     "receptive_field",
@@ -74,5 +83,6 @@ __all__ = [
     "tell",
     "tell_evaluation",
     "train",
+    "translate_texts",
     "write_evaluation",
 ]

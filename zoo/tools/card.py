@@ -238,20 +238,31 @@ def _inputs(model, input_shape):
         shape = keras.tree.map_shape_structure(_known_batch, input_shape)
         return [keras.tree.map_shape_structure(_symbol, shape)], {}
     known = macs.tensors(structure)
-    given = [None] * len(known)
-    if input_shape is not None:
-        given = []
-        keras.tree.map_shape_structure(given.append, input_shape)
-    if len(given) != len(known):
-        raise ValueError(
-            f"{model.name!r} has {len(known)} inputs, received input_shape="
-            f"{input_shape!r} with {len(given)} shapes."
-        )
+    given = _given(model, structure, len(known), input_shape)
     fixed = [_fix(model, *pair) for pair in zip(known, given, strict=True)]
-    structure = keras.tree.pack_sequence_as(structure, fixed)
+    declared, structure = structure, keras.tree.pack_sequence_as(structure, fixed)
+    _refuse_open(model, declared, structure)
     if names is None:
         return [structure], {}
     return [], dict(zip(names, structure, strict=True))
+
+
+def _given(model, structure, number, input_shape):
+    """List the shapes that were given, one for each input."""
+    if input_shape is None:
+        return [None] * number
+    given = []
+    keras.tree.map_shape_structure(given.append, input_shape)
+    if len(given) != number:
+        raise ValueError(
+            f"{model.name!r} has {number} inputs, received input_shape="
+            f"{input_shape!r} with {len(given)} shapes."
+        )
+    by_name = isinstance(structure, dict) and isinstance(input_shape, dict)
+    if by_name and structure.keys() != input_shape.keys():
+        names = ", ".join(structure)
+        raise ValueError(f"{model.name!r} has inputs {names}, received {input_shape}.")
+    return given
 
 
 def _declared_inputs(model, open_sizes):
@@ -301,13 +312,20 @@ def _fix(model, known, given):
                 f"received input_shape={given}; leave the batch out."
             )
         sizes = given
-    if None in sizes:
+    return keras.KerasTensor((known.shape[0] or 1, *sizes), known.dtype, name="symbol")
+
+
+def _refuse_open(model, declared, structure):
+    """Tell which sizes are open, and how to give those of all inputs."""
+    if any(None in tensor.shape for tensor in macs.tensors(structure)):
+        example = keras.tree.map_structure(
+            lambda tensor: tuple(size or 32 for size in tensor.shape[1:]), structure
+        )
         raise ValueError(
             f"{model.name!r} leaves sizes of its input open: "
-            f"{_shape_text(known.shape)}. Give them, as in "
-            f"card(model, input_shape={tuple(size or 32 for size in sizes)})."
+            f"{_shape_text(macs.shapes(declared))}. Give them, as in "
+            f"card(model, input_shape={example})."
         )
-    return keras.KerasTensor((known.shape[0] or 1, *sizes), known.dtype, name="symbol")
 
 
 def _open_batch(structure, batch):

@@ -5,6 +5,7 @@ import keras
 from .. import data as datasets
 from . import judge as judging
 from .export import export as write_files
+from .samples import real_images
 
 
 def load(recipe):
@@ -112,6 +113,24 @@ def metrics(data):
     return ["accuracy"]
 
 
+def example_shape(recipe):
+    """Give the shape of one example.
+
+    Args:
+        recipe: `Recipe`.
+
+    Returns:
+        Height, width and channels.
+
+    Example:
+
+    >>> from .. import recipes
+    >>> example_shape(recipes.get("lenet5_digits"))
+    (32, 32, 1)
+    """
+    return recipe.input_shape
+
+
 def check(data, model):
     """Refuse data that the model cannot learn from.
 
@@ -188,4 +207,4 @@ def export(
     )
 
 
-show = judging.write_findings
+samples, show = real_images, judging.write_findings

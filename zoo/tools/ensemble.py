@@ -14,7 +14,7 @@ from .. import recipes, registry
 from .export import export
 from .finished import open_run
 from .keras_files import load_model
-from .run import real_images
+from .samples import real_images
 from .views import AverageProbabilities, count_views, size_before, with_views
 
 SAMPLES = 64  # views in one batch of the check

@@ -20,6 +20,7 @@ from ...callbacks.files import replacing
 from ..choices import choose
 from . import converting, parity, serving
 from .parity import ExportMismatch
+from .translator import Translator
 
 __all__ = ["ExportMismatch", "export"]
 
@@ -41,6 +42,9 @@ def export(
     model, path, formats=("saved_model",), *, labels=None, preprocess=None, samples=None
 ):
     """Write a network for images for use without Keras, and check what was written.
+
+    A `Translator` is written by its own `export`, as a SavedModel alone; its samples
+    are texts.
 
     The SavedModel's signature `serving_default` takes raw `uint8` images and gives
     `probabilities`; its signature `labels` gives the names of the classes, which
@@ -64,7 +68,8 @@ def export(
     0.2, and the most likely class the same wherever the model has one.
 
     Args:
-        model: Functional or sequential `keras.Model` of one batch of images.
+        model: Functional or sequential `keras.Model` of one batch of images, or a
+            `Translator`.
         path: Folder that receives `saved_model/`, `model.onnx`, `model.tflite`.
         formats: Some of `"saved_model"`, `"onnx"` and `"litert"`.
         labels: Name of each class; its number if `None`.
@@ -96,6 +101,9 @@ def export(
     'saved_model'
     """
     formats = _check_formats(formats)
+    if isinstance(model, Translator):
+        _check_alone(formats, labels=labels, preprocess=preprocess)
+        return {"saved_model": model.export(path, samples=samples)}
     service = _service(model, preprocess, labels)
     inputs = _inputs(service, formats, samples)
     expected, bound = _expected(service, inputs)
@@ -127,6 +135,21 @@ def _check_formats(formats):
                 'pip install "kerasmith[export]"'
             )
     return tuple(dict.fromkeys(formats))
+
+
+def _check_alone(formats, **others):
+    """Refuse for a translator what only networks for images have."""
+    if formats != ("saved_model",):
+        raise ValueError(
+            "a Translator is exported as a SavedModel alone, received formats="
+            f"{formats!r}: its texts need TensorFlow's operations."
+        )
+    for name, value in others.items():
+        if value is not None:
+            raise ValueError(
+                f"a Translator has no {name}, which belong to networks for images: "
+                "leave it out."
+            )
 
 
 def _service(model, preprocess, labels):

@@ -11,7 +11,7 @@ from ...callbacks.discriminative_rates import is_multiplier
 from ...callbacks.layer_walk import layers_in
 from ..choices import choose
 
-ENDPOINT = re.compile(r"stem|stage\d+|features|logits")
+ENDPOINT = re.compile(r"stem|stage\d+|memory|features|logits")
 HEAD = "logits"
 
 
@@ -104,6 +104,11 @@ def freeze_up_to(model, freeze, *, freeze_norms=True):
     for layer in layers_in(model) if freeze_norms else ():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
+    if freeze and not model.trainable_weights:
+        raise ValueError(
+            f"freeze={freeze!r} would leave nothing to train: behind this endpoint "
+            f"{model.name} has no weights of its own."
+        )
 
 
 def stages(model):
@@ -218,7 +223,9 @@ def endpoints(model):
             "layer whose output the logits see the name 'features'."
         )
     stage = {name: int(name[5:]) for name in found if name.startswith("stage")}
-    place = {"stem": 0, "features": 10**6, HEAD: 10**6 + 1, **stage}
+    ends = ("memory", "features", HEAD)  # the memory is what an encoder of texts gave
+    last = {name: 10**6 + n for n, name in enumerate(ends)}
+    place = {"stem": 0, **last, **stage}
     return sorted(found, key=place.__getitem__)
 
 

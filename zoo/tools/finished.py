@@ -43,7 +43,7 @@ def task_name(folder):
         folder: Folder of a run, or of what `export_ensemble` wrote.
 
     Returns:
-        `"classification"`, `"segmentation"` or `"similarity"`.
+        A name of `tasks.TASKS`, such as `"classification"`.
 
     Raises:
         FileNotFoundError: If there is neither.
@@ -87,17 +87,16 @@ def export_run(folder, formats=("saved_model",), out=None):
     Traceback (most recent call last):
     FileNotFoundError: nowhere is no finished run: it has no config.json.
     """
-    from . import run
-
     config = open_run(folder)
     model = load_model(pathlib.Path(folder) / "model.keras")
     recipe = recipes.get(pathlib.Path(folder) / "config.json")
+    task = task_of(recipe)
     try:
-        samples = run.real_images(run.load_data(recipe))
+        samples = task.samples(task.load(recipe))
     except OSError:
         samples = None
     results = pathlib.Path(folder) / "results.json"
-    return task_of(recipe).export(
+    return task.export(
         model,
         recipe,
         out or folder,

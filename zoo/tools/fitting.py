@@ -10,11 +10,13 @@ from ...callbacks import (
     EarlyStopping,
     HistoryLog,
     LearningRate,
+    Noam,
     Patience,
     Resume,
 )
 from ...callbacks.files import replacing
 from .. import registry
+from ..recipes.recipe import NOAM
 from .card import card
 from .finetune import freeze_up_to, stage_rates
 from .tasks import task_of
@@ -83,7 +85,7 @@ def build_model(recipe, data):
     if keras.config.backend() == "torch":
         steps = 1
     elif steps is None:
-        one = card(model, recipe.input_shape).multiply_accumulates
+        one = card(model, task.example_shape(recipe)).multiply_accumulates
         steps = steps_per_execution(one * recipe.batch_size, feed.steps)
     model.compile(
         optimizer,
@@ -196,12 +198,12 @@ def _stopping(recipe, folder):
 
 
 def _learning_rate(recipe, folder):
-    return LearningRate(
-        recipe.schedule,
-        peak=recipe.learning_rate,
-        warmup=recipe.warmup,
-        file=folder / "learning_rate.txt",
-    )
+    file, peak = folder / "learning_rate.txt", recipe.learning_rate
+    if recipe.schedule == NOAM:
+        # rises by itself, to a peak of scale * warmup ** -0.5
+        noam = Noam(1, recipe.warmup, scale=peak * recipe.warmup**0.5)
+        return LearningRate(noam, file=file)
+    return LearningRate(recipe.schedule, peak=peak, warmup=recipe.warmup, file=file)
 
 
 def _every(steps):

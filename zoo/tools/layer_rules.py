@@ -167,6 +167,8 @@ _LIKE_THE_LAYER_INSIDE = (
 
 _WITHOUT_POSITIONS = (
     *_of_all(["GlobalAveragePooling{}D", "GlobalMaxPooling{}D"]),
+    layers.MaskedAverage,
+    layers.MaskedMaximum,
     of_keras.Flatten,
 )
 
@@ -174,6 +176,7 @@ _WHOLE = (
     layers.PositionalEncoding,
     layers.RotaryEmbedding,
     layers.SqueezeExcite,
+    layers.TransformerDecoderBlock,
     layers.TransformerEncoderBlock,
     of_keras.AdditiveAttention,
     of_keras.Attention,

@@ -126,7 +126,8 @@ def write_report(
         kind: What the page is of, in a line above the heading.
         split: The split that the matrix is of.
         tables: Further tables `(heading, caption, head, rows)` behind the findings.
-            The columns hold numbers but for the first.
+            The columns hold numbers but for the first, and those whose title begins
+            with `<`.
 
     Returns:
         The path as a `pathlib.Path`.
@@ -254,7 +255,12 @@ def _epochs(history):
 
 
 def _plain_table(heading, caption, head, rows):
-    head = [f"{'>' * bool(i)}{_safe(title)}" for i, title in enumerate(head)]
+    head = [
+        _safe(title.removeprefix("<"))
+        if i == 0 or title.startswith("<")
+        else f">{_safe(title)}"
+        for i, title in enumerate(head)
+    ]
     cells = [[_show("", value) for value in row] for row in rows]
     return _section(heading, _table(caption, head, cells))
 

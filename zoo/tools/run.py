@@ -9,7 +9,6 @@ import sys
 from typing import Any
 
 import keras
-import numpy as np
 
 from ...callbacks.files import replacing, write_text
 from .. import recipes, registry
@@ -110,7 +109,7 @@ def _finish(recipe, model, data, folder, fitted):
         recipe,
         folder,
         labels=description.labels,
-        samples=real_images(data),
+        samples=task.samples(data),
         results=results,
     )
     config = recipes.read_config(folder / "config.json")
@@ -119,30 +118,6 @@ def _finish(recipe, model, data, folder, fitted):
     write_results(folder, results)
     shutil.rmtree(folder / "training")
     return Run(folder, results)
-
-
-def real_images(data, count=64):
-    """Take raw test images to compare an exported model with.
-
-    Args:
-        data: `Data`.
-        count: How many at the most.
-
-    Returns:
-        `uint8` array of shape `(images, height, width, channels)`; images of
-        several sizes are resized to the model's.
-
-    Example:
-
-    >>> real_images(load_data(recipes.get("lenet5_digits"))).shape
-    (64, 8, 8, 1)
-    """
-    images = [np.asarray(image) for image, _ in data.raw("test").take(count)]
-    if len({image.shape for image in images}) > 1:
-        height, width, _ = data.description.input_shape
-        resize = keras.layers.Resizing(height, width, antialias=True)
-        images = [np.asarray(resize(image)).round().astype("uint8") for image in images]
-    return np.stack(images)
 
 
 def _choose_folder(recipe, out, resume):

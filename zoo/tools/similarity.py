@@ -1,9 +1,6 @@
 """The task of Siamese networks: whether two images show the same."""
 
-import dataclasses
 import pathlib
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +11,7 @@ from ..data.dataset import SPLITS
 from . import pictures, similarity_pictures
 from .card import card
 from .classification import loading
+from .feed import Feed
 from .gallery import Gallery
 from .judge import facts, promise_rows
 from .report import write_report
@@ -59,28 +57,6 @@ def options(recipe, data):
     'options'
     """
     return {"input_shape": recipe.input_shape}
-
-
-@dataclasses.dataclass(frozen=True)
-class Feed:
-    """Batches of several examples of several classes, or of pairs.
-
-    Args:
-        train: Batches for training.
-        dev: Batches for choosing.
-        steps: Training batches an epoch.
-        seek: Chooses the epoch that the next iteration gives.
-
-    Example:
-
-    >>> Feed([], [], 3, print).steps
-    3
-    """
-
-    train: Any
-    dev: Any
-    steps: int
-    seek: Callable
 
 
 def feed(recipe, data):

@@ -6,8 +6,10 @@ A task is a module with these functions, which a training run calls in this orde
     options(recipe, data)          what `kerasmith.zoo.build` is told beside the recipe
     feed(recipe, data)             batches: `train`, `dev`, `steps` and `seek`
     metrics(data)                  of `compile`
+    example_shape(recipe)          the shape of one example, for `card`
     check(data, model)             refuse data that the model cannot learn from
     judge(recipe, model, data)     a verdict on the test examples, with its `scores`
+    samples(data)                  what exported files are compared by
     export(model, recipe, ...)     files that run without Keras
     show(...)                      pictures and the report
 """
@@ -16,7 +18,13 @@ import importlib
 
 from .. import registry
 
-TASKS = ("classification", "segmentation", "similarity")
+TASKS = (
+    "classification",
+    "segmentation",
+    "similarity",
+    "text_classification",
+    "translation",
+)
 
 
 def task_of(recipe):
@@ -29,7 +37,7 @@ def task_of(recipe):
         Module.
 
     Raises:
-        ValueError: If there is no such network.
+        ValueError: If there is no such network, or nobody trains it by recipes.
 
     Example:
 
@@ -38,4 +46,9 @@ def task_of(recipe):
     'classification'
     """
     name = registry.variant(recipe.model).task
+    if name not in TASKS:
+        raise ValueError(
+            f"{recipe.model} has no recipes: build it by kerasmith.zoo.build and train "
+            "it by fit."
+        )
     return importlib.import_module(f".{name}", __package__)

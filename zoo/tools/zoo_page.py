@@ -2,9 +2,13 @@
 
 import importlib
 
+import keras
+
 from .. import recipes, registry
 from .card import card
 from .symbolic import without_numbers
+
+TOKENS = 32  # of a text, where the paper tells no length
 
 HEADER = """| variant | what | input | parameters | multiply-adds | paper | here |
 |---|---|---|---|---|---|---|
@@ -12,15 +16,18 @@ HEADER = """| variant | what | input | parameters | multiply-adds | paper | here
 TITLE = """# Architectures
 
 Made by `kerasmith list --page docs/zoo.md` from the cards of the networks. Parameters
-are those that are trained, multiply-adds those of one image of the paper's size.
+are those that are trained, multiply-adds those of one image of the paper's size, or of
+a text of as many tokens as the input tells, source and target where there are two.
 Accuracies are the papers', on ImageNet (top-1 / top-5) where nothing else is said; the
-last column tells what a recipe of ours promises on scikit-learn's digits, measured as
-the mean of three seeds or more.
+last column tells what a recipe of ours promises, for images on scikit-learn's digits,
+measured as the mean of three seeds or more.
 """
 
 
 def symbolic_card(name):
     """Count an architecture as its paper has it, without allocating its weights.
+
+    A text has the paper's number of tokens, or 32 where it tells none.
 
     Args:
         name: Its name.
@@ -36,7 +43,21 @@ def symbolic_card(name):
     >>> symbolic_card("resnet20").trainable_parameters
     269722
     """
-    return without_numbers(lambda: card(registry.build(name)))
+    variant = registry.variant(name)
+
+    def count():
+        model = registry.build(name)
+        return card(model, _lengths(model, variant))
+
+    return without_numbers(count)
+
+
+def _lengths(model, variant):
+    """Give the shapes of texts, `None` where the input has a size."""
+    if not hasattr(variant, "vocabulary"):
+        return None
+    length = getattr(variant, "length", None) or TOKENS
+    return keras.tree.map_structure(lambda _: (length,), model.input)
 
 
 def row(name, counted):
@@ -58,7 +79,7 @@ def row(name, counted):
     cells = (
         f"`{name}`",
         variant.summary,
-        " x ".join(map(str, variant.input_shape)),
+        _input(variant, counted),
         f"{counted.trainable_parameters:,}",
         _short(counted.multiply_accumulates),
         variant.accuracy,
@@ -92,6 +113,16 @@ def zoo_page(rows=None):
         sources = "".join(f"- {paper}\n" for paper in papers)
         page += f"\n## zoo.{family}\n\n{HEADER}" + "\n".join(lines) + f"\n\n{sources}"
     return page
+
+
+def _input(variant, counted):
+    """Write the size of an image, or how many tokens of how many there are."""
+    if not hasattr(variant, "vocabulary"):
+        return " x ".join(map(str, variant.input_shape))
+    shapes = counted.input_shape
+    shapes = list(shapes.values()) if isinstance(shapes, dict) else [shapes]
+    lengths = " + ".join(str(length) for _, length in shapes)
+    return f"{lengths} tokens of {variant.vocabulary:,}"
 
 
 def _short(number):

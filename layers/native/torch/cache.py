@@ -24,3 +24,25 @@ def write(cache, new, index):
     index = int(index)
     cache[:, :, index : index + new.shape[2]] = new
     return cache
+
+
+def lengthened(cache, length):
+    """Give a cache more room.
+
+    Args:
+        cache: Tensor of shape `(batch, heads, less, ...)`.
+        length: Length that it has at least.
+
+    Returns:
+        Tensor of shape `(batch, heads, length, ...)`, with zeros behind what was there.
+
+    Example:
+
+    >>> lengthened(torch.ones(1, 1, 1, 1), 3).ravel().tolist()
+    [1.0, 0.0, 0.0]
+    """
+    more = int(length) - cache.shape[2]
+    if more <= 0:
+        return cache
+    behind = cache.new_zeros((*cache.shape[:2], more, *cache.shape[3:]))
+    return torch.cat([cache, behind], dim=2)

@@ -1,0 +1,104 @@
+"""An exported classifier of texts as a stranger runs it: with TensorFlow alone.
+
+The export starts this file by its path in a new process, in which neither Keras nor
+Kerasmith can be found. The job is a JSON file of the `path` of the SavedModel, the
+`texts` in hexadecimal digits, the archive `outputs` to write numbers to, and the file
+`answer` for labels or an error.
+"""
+
+import json
+import pathlib
+import runpy
+import sys
+
+import numpy as np
+
+
+class SavedTextClassifier:
+    """A SavedModel written of a network that tells the class of a text.
+
+    Attribute: `labels`, the name of each class.
+
+    Args:
+        path: Folder of the SavedModel.
+
+    Call arguments:
+        texts: List of `bytes`, in UTF-8.
+
+    Returns:
+        Pair of the list of the most likely labels, and a float32 array of
+        probabilities, `(batch, classes)`.
+
+    Raises:
+        FileNotFoundError: If there is no SavedModel.
+        ValueError: If it is cut short, or of another kind.
+
+    Example:
+
+    >>> SavedTextClassifier("nowhere")
+    Traceback (most recent call last):
+    FileNotFoundError: there is no SavedModel in nowhere.
+    """
+
+    def __init__(self, path):
+        import tensorflow as tf
+
+        if not pathlib.Path(path, "saved_model.pb").is_file():
+            raise FileNotFoundError(f"there is no SavedModel in {path}.")
+        try:
+            # kept: its variables are gone as soon as it is
+            self._loaded = tf.saved_model.load(str(path))
+            names = self._loaded.signatures["labels"]()["labels"].numpy()
+            self._serve = self._loaded.signatures["serving_default"]
+            self._serve.structured_input_signature[1]["texts"]
+        except Exception as error:  # TensorFlow raises a dozen kinds for half a file
+            raise ValueError(
+                f"{path} is cut short or no SavedModel of a classifier of texts "
+                f"({type(error).__name__}); export the model again."
+            ) from error
+        self.labels = [name.decode() for name in names]
+
+    def __call__(self, texts):
+        import tensorflow as tf
+
+        answer = self._serve(texts=tf.constant(texts, tf.string))
+        probabilities = answer["probabilities"].numpy()
+        chosen = [label.decode() for label in answer["label"].numpy()]
+        if (answer["probability"].numpy() != probabilities.max(axis=1)).any():
+            raise ValueError("the probability is not that of the most likely class.")
+        if chosen != [self.labels[place] for place in probabilities.argmax(axis=1)]:
+            raise ValueError("the label is not that of the most likely class.")
+        return chosen, probabilities
+
+
+def main(job):
+    """Run the SavedModel of a job and write what came out.
+
+    Behind the answers to all texts stands that to the first one in a batch alone.
+
+    Args:
+        job: Path of the JSON file described above.
+
+    Example:
+
+    >>> main("nowhere.json")
+    Traceback (most recent call last):
+    FileNotFoundError: [Errno 2] No such file or directory: 'nowhere.json'
+    """
+    job = json.loads(pathlib.Path(job).read_text(encoding="utf-8"))
+    texts = [bytes.fromhex(text) for text in job["texts"]]
+    try:
+        model = SavedTextClassifier(job["path"])
+        _, whole = model(texts)
+        _, first = model(texts[:1])
+        np.savez(job["outputs"], probabilities=np.concatenate([whole, first]))
+        answer = {"error": None, "labels": model.labels}
+    except Exception as raised:  # whatever it is, it is the answer
+        answer = {"error": f"{type(raised).__name__}: {raised}"}
+    pathlib.Path(job["answer"]).write_text(json.dumps(answer), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    hiding = runpy.run_path(str(pathlib.Path(__file__).with_name("parity.py")))
+    sys.meta_path[:] = [hiding["Hiding"](finder) for finder in sys.meta_path]
+    main(sys.argv[1])
