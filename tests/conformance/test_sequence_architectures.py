@@ -37,7 +37,10 @@ def half(name):
 
 WRITING = [name for name in COMPUTED if half(name) != "encoder"]
 OF_BLOCKS = [n for n in NAMES if hasattr(zoo.registry.variant(n), "heads")]
-every_name = pytest.mark.parametrize("name", NAMES)
+# what a graph is made of does not depend on the backend
+ELSEWHERE = keras.backend.backend() != "tensorflow"
+GRAPHS = ["transformer_base", "seq2seq_luong"] if ELSEWHERE else NAMES
+every_name = pytest.mark.parametrize("name", GRAPHS)
 every_network = pytest.mark.parametrize("name", COMPUTED)
 every_writer = pytest.mark.parametrize("name", WRITING)
 
@@ -63,6 +66,11 @@ SOURCE, TARGET = drawn(0, SOURCES, LONGEST), drawn(1, TARGETS, 5)
 
 def numbers(tensor):
     return keras.ops.convert_to_numpy(tensor)
+
+
+# JAX compiles each operation anew for each number of bits
+ROUNDINGS = [("mixed_bfloat16", 0.1), ("mixed_float16", 0.01)]
+ROUNDINGS = ROUNDINGS[:1] if keras.backend.backend() == "jax" else ROUNDINGS
 
 
 def takes(name, source=SOURCE, target=TARGET):
@@ -218,9 +226,9 @@ def test_lengths_may_be_known_beforehand(name):
         symbolic(name, length=0)
 
 
-@every_name
+@every_network
 def test_stages_lie_between_the_endpoints_and_can_be_frozen(name):
-    model = symbolic(name)
+    model = build(name)  # PyTorch cuts no network without numbers
     found = zoo.stages(model)
     listed = [layer for names in found.values() for layer in names]
     assert sorted(listed) == sorted(x.name for x in model.layers if x.weights)
@@ -292,9 +300,7 @@ def test_no_position_sees_what_comes_behind_it(models, expected, name):
     assert np.all(np.abs(found[3:] - expected[name][1, 3:]).max(-1) > 1e-3)
 
 
-@pytest.mark.parametrize(
-    "policy, bound", (("mixed_bfloat16", 0.1), ("mixed_float16", 0.01))
-)
+@pytest.mark.parametrize("policy, bound", ROUNDINGS)
 @every_network
 def test_half_the_bits_give_logits_in_float32(models, expected, name, policy, bound):
     keras.config.set_dtype_policy(policy)
