@@ -21,11 +21,6 @@ from kerasmith.zoo.tools import text_class_judge, text_classification
 from kerasmith.zoo.tools.finished import export_run
 from kerasmith.zoo.tools.run import load_data
 from kerasmith.zoo.tools.tasks import task_of
-from kerasmith.zoo.tools.text_classification_export import (
-    ExportMismatch,
-    compare,
-    export_text_classifier,
-)
 
 ROOT = pathlib.Path(__file__).parents[1]
 TINY = {
@@ -278,79 +273,6 @@ def test_a_run_is_exported_again_with_the_vocabulary_it_has(run, tmp_path, monke
     with pytest.raises(ValueError, match="saved_model alone, received onnx"):
         export_run(copy, ("saved_model", "onnx"))
     assert not other.exists()
-
-
-def network(name, classes=3, **options):
-    """A small network that takes a stand, and its vocabulary of letters."""
-    letters = Vocabulary.learn(["abcdefgh banana"])
-    options = {"vocabulary": len(letters), "classes": classes, **options}
-    recipe = {
-        "bilstm_classifier": "bilstm_help_topics",
-        "transformer_classifier": "transformer_help_topics",
-    }[name]
-    model = zoo.build(name, **SIZES[recipe], **options)
-    draw = np.random.default_rng(4)
-    for weight in model.trainable_weights:
-        weight.assign(weight + 0.5 * draw.normal(size=weight.shape))
-    return model, letters
-
-
-def test_a_transformer_of_learned_positions_leaves_whole(tmp_path):
-    """Shorter and longer texts than its table of positions, compared on the way."""
-    model, letters = network("transformer_classifier", positions="learned", length=7)
-    labels = ["hé", "b", "c"]
-    path = export_text_classifier(model, letters, labels, 7, tmp_path)
-    assert path == tmp_path / "saved_model"
-    assert (path / "assets" / "labels.txt").read_text() == "hé\nb\nc"
-
-
-def test_an_export_that_differs_takes_no_place(tmp_path, monkeypatch):
-    """What stood there stays: here a SavedModel whose labels are in another order."""
-    model, letters = network("bilstm_classifier")
-    (tmp_path / "saved_model").mkdir()
-    (tmp_path / "saved_model" / "old").write_text("kept")
-    module = sys.modules[export_text_classifier.__module__]
-    write = module.write
-
-    def wrong(model, details, path):
-        write(model, {**details, "labels": details["labels"][::-1]}, path)
-
-    if keras.backend.backend() == "tensorflow":
-        monkeypatch.setattr(module, "write", wrong)
-        with pytest.raises(ExportMismatch, match="holds the labels"):
-            export_text_classifier(model, letters, ["a", "b", "c"], 9, tmp_path)
-    with pytest.raises(ValueError, match="has 3 classes, received 2 labels"):
-        export_text_classifier(model, letters, ["a", "b"], 9, tmp_path)
-    model.get_layer("logits").bias.assign([np.nan, 0, 0])
-    with pytest.raises(ValueError, match="NaN or infinity"):
-        export_text_classifier(model, letters, ["a", "b", "c"], 9, tmp_path)
-    assert [path.name for path in (tmp_path / "saved_model").iterdir()] == ["old"]
-
-
-@pytest.mark.parametrize(
-    "received, told",
-    [
-        ([[0.3, 0.7]], None),
-        ([[0.300001, 0.699999]], None),
-        ([[0.3001, 0.6999]], "differs from the model's by 0.0001"),
-        ([[np.nan, 0.7]], "by nan"),
-        ([[0.3, 0.7]] * 2, r"shape \(2, 2\)"),
-    ],
-)
-def test_probabilities_are_compared(received, told):
-    expected, received = np.array([[0.3, 0.7]]), np.array(received)
-    if told is None:
-        compare(expected, received)
-        return
-    with pytest.raises(ExportMismatch, match=told):
-        compare(expected, received)
-
-
-def test_another_class_may_be_the_likeliest_only_in_a_tie():
-    near = np.array([[0.4999999, 0.5000001]])
-    compare(near, near[:, ::-1])
-    with pytest.raises(ExportMismatch, match="another class than the model's"):
-        compare(np.array([[0.499997, 0.500003]]), np.array([[0.500001, 0.499999]]))
 
 
 def image_recipe(**settings):

@@ -43,7 +43,7 @@ def test_translations_come_in_the_order_of_the_texts(kind):
     found = translator(TEXTS)
     assert len(found) == len(TEXTS) and len({each.text for each in found}) > 12
     assert all(isinstance(each, Translation) for each in found)
-    again = translator(TEXTS[::-1], batch_size=7)[::-1]
+    again = translator(TEXTS[::-1], batch_size=20)[::-1]
     assert [each.text for each in again] == [each.text for each in found]
     scores = [each.score for each in found]
     np.testing.assert_allclose([each.score for each in again], scores, atol=1e-5)
@@ -73,12 +73,13 @@ def test_the_probability_of_a_text_is_that_of_its_tokens_one_by_one(kind):
     found = translator.log_probability(texts, outputs)
     assert found.dtype == np.float32 and found.shape == (3,)
     for text, output, log_probability in zip(texts, outputs, found, strict=True):
-        expected, seen = 0.0, [START]
-        for token in ids(target, output):
-            tokens = {"source": ids(source, text)[None], "target": np.array([seen])}
-            logits = numbers(model(tokens, training=False))[0, -1]
-            expected += np.log(softmax(logits)[token])
-            seen.append(token)
+        read, seen = np.zeros((2, 1, 32), int)  # one shape, for JAX
+        read[0, : len(text) + 1] = ids(source, text)
+        expected, seen[0, 0] = 0.0, START
+        for place, token in enumerate(ids(target, output)):
+            logits = model({"source": read, "target": seen}, training=False)
+            expected += np.log(softmax(numbers(logits)[0, place])[token])
+            seen[0, place + 1] = token
         assert log_probability == pytest.approx(expected, abs=1e-4)
 
 
@@ -150,8 +151,8 @@ def test_an_attention_cell_looks_by_the_scores_of_its_paper():
 
 def test_a_transformer_looks_by_the_mean_softmax_of_its_last_block():
     """By the blocks' own outputs, and the last attention's kernels in NumPy."""
-    translator = shared("transformer")
-    model, text, output = translator.model, "1 Mai 1999", "19-99"
+    model, text, output = network("transformer", depth=2), "1 Mai 1999", "19-99"
+    translator = Translator(model, *vocabularies())
     alignment = translator.attend([text, ""], [output, "7"])[0]
     names = {layer.name: layer for layer in model.layers}
     source = ids(translator.source_vocabulary, text)
@@ -234,7 +235,7 @@ LEARNED = {"positions": "learned", "length": (9, 7)}
     [
         (lambda: translator("a.keras"), TypeError, "needs a keras.Model, received str"),
         (
-            lambda: translator(zoo.lenet(input_shape=(28, 28, 1))),
+            lambda: translator(zoo.lenet(input_shape=(32, 32, 1))),
             ValueError,
             "no network that reads a source",
         ),

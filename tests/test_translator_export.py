@@ -1,7 +1,6 @@
 """A translator as a SavedModel, asked by plain TensorFlow in a process of its own."""
 
 import json
-import shutil
 import subprocess
 import sys
 
@@ -9,13 +8,13 @@ import keras
 import numpy as np
 import pytest
 from export_models import everything_in, on_tensorflow
-from translator_models import KINDS, ODD, SOURCES, TEXTS, shared, vocabularies
+from translator_models import KINDS, ODD, SOURCES, TEXTS, shared
 
 from kerasmith import zoo
-from kerasmith.zoo.tools import ExportMismatch, Translator, translator_export
+from kerasmith.zoo.tools import ExportMismatch, translator_export
 
 MANY = [*SOURCES[: 1000 - len(ODD)], *ODD]
-COUNTS = [(1, 1), (2, 4), (5, 5)]
+COUNTS = [(1, 1), (3, 3)]
 # neither Keras nor Kerasmith can be imported here
 STRANGER = """
 import json, sys
@@ -27,6 +26,7 @@ class Nothing:
     def __getattr__(self, name): return getattr(self.finder, name)
 sys.meta_path[:] = [Nothing(finder) for finder in sys.meta_path]
 import tensorflow as tf
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 job = json.load(open(sys.argv[1]))
 loaded = tf.saved_model.load(sys.argv[2])
 serve, default = loaded.signatures, loaded.signatures["serving_default"]
@@ -47,7 +47,7 @@ for best, beams in ((3, 2), (0, 2)):
     try:
         some("nbest", 1, best=best, beams=beams)
     except tf.errors.InvalidArgumentError as error:
-        answers[f"{best} of {beams}"] = {"error": tf.constant(error.message)}
+        answers[f"{best} of {beams}"] = {"error": tf.constant([error.message])}
 lists = {k: {n: t.numpy().tolist() for n, t in v.items()} for k, v in answers.items()}
 json.dump(lists, open(sys.argv[3], "w"), default=bytes.decode)
 """
@@ -57,9 +57,13 @@ def as_bytes(text):
     return text if isinstance(text, bytes) else text.encode()
 
 
-@pytest.fixture(scope="module", params=KINDS)
+# other backends have both written by the same second process
+ASKED = KINDS if keras.backend.backend() == "tensorflow" else KINDS[:1]
+
+
+@pytest.fixture(scope="module", params=ASKED)
 def served(request, tmp_path_factory):
-    """Export a translator; give it, its SavedModel and what that answers."""
+    """Export a translator; give it and what its SavedModel answers."""
     folder, translator = tmp_path_factory.mktemp(request.param), shared(request.param)
     path = zoo.export(translator, folder, samples=TEXTS[::3])["saved_model"]
     texts = [as_bytes(text).hex() for text in MANY]
@@ -68,12 +72,12 @@ def served(request, tmp_path_factory):
     command = [sys.executable, "-c", STRANGER, *map(str, (job, path, out))]
     done = subprocess.run(command, capture_output=True, text=True)
     assert not done.returncode, done.stderr
-    return translator, path, json.loads(out.read_text())
+    return translator, json.loads(out.read_text())
 
 
 def test_a_thousand_texts_are_answered_alike(served):
-    translator, _, answers = served
-    ours = translator(MANY, best=2)
+    translator, answers = served
+    ours = translator(MANY, best=3)
     texts, scores = answers["all"]["text"], answers["all"]["score"]
     best = [row[0].score for row in ours]
     np.testing.assert_allclose(scores, best, atol=1e-4)
@@ -87,7 +91,7 @@ def test_a_thousand_texts_are_answered_alike(served):
 
 @pytest.mark.parametrize("best, beams", COUNTS)
 def test_beams_are_chosen_in_the_call(served, best, beams):
-    translator, _, answers = served
+    translator, answers = served
     found = answers[f"{best} of {beams}"]
     assert np.shape(found["scores"]) == np.shape(found["texts"]) == (26, best)
     ours = translator(MANY[-26:], best=best, width=beams)
@@ -102,13 +106,13 @@ def test_beams_are_chosen_in_the_call(served, best, beams):
 
 
 def test_more_texts_than_beams_are_refused(served):
-    answers = served[2]
-    assert "best is more than the beams" in answers["3 of 2"]["error"]
-    assert "best needs to be 1 or more" in answers["0 of 2"]["error"]
+    answers = served[1]
+    assert "best is more than the beams" in answers["3 of 2"]["error"][0]
+    assert "best needs to be 1 or more" in answers["0 of 2"]["error"][0]
 
 
 def test_it_tells_what_tokens_look_at(served):
-    translator, _, answers = served
+    translator, answers = served
     found, ours = answers["attend"], translator.attend(MANY[-26:])
     weights = np.array(found["weights"])
     assert found["text"] == answers["all"]["text"][-26:]
@@ -127,34 +131,19 @@ def test_it_tells_what_tokens_look_at(served):
 
 
 def test_a_batch_of_nothing_is_answered_by_nothing(served):
-    answers = served[2]
+    answers = served[1]
     assert answers["none"] == {"text": [], "score": []}
     assert answers["attend_none"]["text"] == []
 
 
 @on_tensorflow
-def test_another_answer_is_refused_and_leaves_what_was_there(
-    served, tmp_path, monkeypatch
-):
-    """The file is that of a translator with another exponent of the length."""
-    translator, path, _ = served
+def test_what_does_not_run_is_refused_and_leaves_what_was_there(tmp_path, monkeypatch):
     before = tmp_path / "saved_model" / "before"
     before.parent.mkdir()
     before.write_text("what was there")
-
-    def write(model, details, place):
-        shutil.copytree(path, place)
-
-    monkeypatch.setattr(translator_export, "write", write)
-    other = Translator(
-        translator.model,
-        *vocabularies(),
-        **{**translator.settings, "length_penalty": 0},
-    )
-    with pytest.raises(
-        ExportMismatch, match="in the SavedModel|the score of .* differs"
-    ):
-        other.export(tmp_path)
+    monkeypatch.setattr(translator_export, "write", lambda *args: args[-1].mkdir())
+    with pytest.raises(ExportMismatch, match="does not run: OSError: SavedModel file"):
+        shared("seq2seq").export(tmp_path)
     assert everything_in(tmp_path) == ["saved_model/before"]
     assert before.read_text() == "what was there"
 

@@ -27,11 +27,11 @@ def vocabularies():
 def network(kind, **options):
     """Build a small network, and draw weights with which it says this and that."""
     source, target = map(len, vocabularies())
-    sizes = {"vocabulary": source, "target_vocabulary": target, **options}
+    sizes = {"vocabulary": source, "target_vocabulary": target}
     if kind == "transformer":
-        small = {"width": 12, "heads": 3, "feed_forward": 16, "depth": 2}
-        return drawn(transformer("transformer_tiny", **small, **sizes), 18, 1, 6)
-    return drawn(seq2seq(width=10, embedding=6, **sizes), 11, 2, 4)
+        small = {"width": 12, "heads": 3, "feed_forward": 16, "depth": 1, **options}
+        return drawn(transformer("transformer_tiny", **small, **sizes), 27, 1, 12)
+    return drawn(seq2seq(width=10, embedding=6, **sizes, **options), 11, 2, 4)
 
 
 def drawn(model, seed, embeddings, kernels):

@@ -80,7 +80,10 @@ def predict_files(folder, files):
     """
     saved = pathlib.Path(folder) / "saved_model"
     if (saved.parent / "config.json").is_file() or not saved.is_dir():
-        channels = open_run(folder)["recipe"]["input_shape"][-1]
+        shape = open_run(folder)["recipe"]["input_shape"]
+        if not shape:
+            raise ValueError(f"{folder} is a run of texts, and these are images.")
+        channels = shape[-1]
     else:  # an ensemble is of several runs, with a configuration each
         channels = load_saved(saved).image_shape[-1]
     images = [datasets.read_image(path, channels) for path in files]

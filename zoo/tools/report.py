@@ -19,6 +19,7 @@ from .report_style import STYLE
 
 SCORES = ("precision", "recall", "f1")
 SHARES = ("accuracy", "iou", "dice", "recall at", "error rate", "area under")
+SHARES += ("f1", "exact match", "bleu")
 SIGNS = {">=": (operator.ge, "at least"), "<=": (operator.le, "at most")}
 LINK = re.compile(r"""(https?://[^\s<>"']*[^\s<>"'.,;:)])""")
 

@@ -1,7 +1,5 @@
 """The task of networks that tell the class of a text."""
 
-import hashlib
-import json
 import pathlib
 
 import keras
@@ -16,7 +14,7 @@ from .text_classification_export import export_text_classifier
 
 VOCABULARY = "vocabulary.json"
 SAMPLES = 16  # texts of the set that an exported model is compared by
-feed, check = text_data.feed, text_data.check
+feed, check, identity = text_data.feed, text_data.check, text_data.identity
 
 
 def load(recipe):
@@ -165,28 +163,6 @@ def judge(recipe, model, data):
         batch_size=recipe.batch_size,
         vocabulary=identity(data.source_vocabulary),
     )
-
-
-def identity(vocabulary):
-    """Tell a vocabulary from all others.
-
-    Args:
-        vocabulary: `Vocabulary`.
-
-    Returns:
-        Dictionary of the number of `tokens`, and a `fingerprint` of all it holds.
-
-    Example:
-
-    >>> one, other = (Vocabulary.learn([text]) for text in ("ab", "ba b"))
-    >>> identity(one)["tokens"], identity(one) == identity(other)
-    (6, False)
-    """
-    held = json.dumps(vocabulary.get_config(), sort_keys=True).encode()
-    return {
-        "tokens": len(vocabulary),
-        "fingerprint": hashlib.sha256(held).hexdigest(),
-    }
 
 
 def export(

@@ -1,6 +1,8 @@
 """Texts ready for a model: their vocabularies, their tokens, their batches."""
 
 import dataclasses
+import hashlib
+import json
 from typing import Any
 
 import numpy as np
@@ -167,3 +169,25 @@ def check(data, model):
                     f"the classes of {name} are 0 to {data.description.classes - 1}, "
                     f"and {split} has some from {low} to {high}."
                 )
+
+
+def identity(vocabulary):
+    """Tell a vocabulary from all others.
+
+    Args:
+        vocabulary: `Vocabulary`.
+
+    Returns:
+        Dictionary of the number of `tokens`, and a `fingerprint` of all it holds.
+
+    Example:
+
+    >>> one, other = (Vocabulary.learn([text]) for text in ("ab", "ba b"))
+    >>> identity(one)["tokens"], identity(one) == identity(other)
+    (6, False)
+    """
+    held = json.dumps(vocabulary.get_config(), sort_keys=True).encode()
+    return {
+        "tokens": len(vocabulary),
+        "fingerprint": hashlib.sha256(held).hexdigest(),
+    }

@@ -1,5 +1,6 @@
 """The task of networks that read a text and write another."""
 
+import dataclasses
 import pathlib
 
 from . import pictures, text_data, text_pictures
@@ -113,7 +114,9 @@ def judge(recipe, model, data):
     'judge'
     """
     asked = {n: pairs for n, pairs in data.splits.items() if n not in ("train", "dev")}
-    return judge_texts(translator_of(recipe, model, data), asked)
+    verdict = judge_texts(translator_of(recipe, model, data), asked)
+    scores = {**verdict.scores, "vocabularies": _identities(data)}
+    return dataclasses.replace(verdict, scores=scores)
 
 
 def translator_of(recipe, model, data):
@@ -161,13 +164,14 @@ def export(
         formats: `"saved_model"` alone.
         labels: Not needed.
         samples: `TextData`, for its vocabularies, and texts to check with.
-        results: Not needed.
+        results: Results of the run, which tell the vocabularies it was trained with.
 
     Returns:
         Dictionary of the format to its path.
 
     Raises:
-        ValueError: If another format is asked for, or the data are not there.
+        ValueError: If another format is asked for, or the data are not there or not
+            what they were.
         ExportMismatch: If the SavedModel answers differently.
 
     Example:
@@ -176,17 +180,19 @@ def export(
     Traceback (most recent call last):
     ValueError: a network that writes texts leaves as saved_model alone, received onnx.
     """
+    formats = (formats,) if isinstance(formats, str) else formats
     others = [name for name in formats if name != "saved_model"]
     if others:
         raise ValueError(
             "a network that writes texts leaves as saved_model alone, received "
             f"{others[0]}."
         )
-    if samples is None:
+    trained_with = (results or {}).get("vocabularies")
+    if samples is None or trained_with not in (None, _identities(samples)):
         raise ValueError(
-            "the data set of the run could not be loaded, of which its vocabularies "
-            "are made: kerasmith.zoo.Translator.load(RUN + '/translator').export(...) "
-            "needs no data set."
+            "the data set of the run, of which its vocabularies are made, is not "
+            "there or is another by now: kerasmith.zoo.Translator.load(RUN + "
+            "'/translator').export(...) needs none."
         )
     path = pathlib.Path(path)
     translator = translator_of(recipe, model, samples)
@@ -244,6 +250,14 @@ def show(folder, model, verdict, history, description, config, results, found=()
         description=description,
         config=config,
     )
+
+
+def _identities(data):
+    """Tell the vocabularies of a set from all others."""
+    return {
+        "source": text_data.identity(data.source_vocabulary),
+        "target": text_data.identity(data.target_vocabulary),
+    }
 
 
 def _tables(verdict):

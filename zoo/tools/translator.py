@@ -254,9 +254,9 @@ class Translator:
         | `nbest` | `texts`, `best`, `beams` | `texts`, `scores` |
         | `attend` | `texts` | `text`, `source_tokens`, `target_tokens`, `weights` |
 
-        `texts` are strings `(batch,)`, `best` and `beams` int32 scalars; `nbest` gives
-        `(batch, best)`. Tokens are strings `(batch, tokens)`, empty where there is
-        none, and weights `(batch, target tokens, source tokens)`.
+        `texts` are strings `(batch,)`, `best` and `beams` int32 scalars, `best` at most
+        `beams`; `nbest` gives `(batch, best)`. Tokens are strings `(batch, tokens)`,
+        empty where there is none, and weights `(batch, target tokens, source tokens)`.
 
         Args:
             path: Folder that receives `saved_model/`.

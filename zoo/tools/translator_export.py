@@ -176,10 +176,13 @@ class _Graphs:
         source = self.read(texts)
         found = self.likeliest(source)
         said = _trimmed(found.tokens[:, 0])
+        with tf.device("CPU:0"):  # there are no strings on accelerators
+            read = tf.gather(["", *self.source.tokens[1:]], source)
+            written = tf.gather(["", *self.target.tokens[1:]], said)
         return {
             "text": self.target.decode(said),
-            "source_tokens": tf.gather(["", *self.source.tokens[1:]], source),
-            "target_tokens": tf.gather(["", *self.target.tokens[1:]], said),
+            "source_tokens": read,
+            "target_tokens": written,
             "weights": self.network.align(source, said),
         }
 
