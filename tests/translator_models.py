@@ -29,8 +29,9 @@ def network(kind, **options):
     source, target = map(len, vocabularies())
     sizes = {"vocabulary": source, "target_vocabulary": target}
     if kind == "transformer":
-        small = {"width": 12, "heads": 3, "feed_forward": 16, "depth": 1, **options}
-        return drawn(transformer("transformer_tiny", **small, **sizes), 27, 1, 12)
+        small = {"width": 12, "heads": 3, "feed_forward": 16, "depth": 1}
+        options = {**small, **sizes, **options}
+        return drawn(transformer("transformer_tiny", **options), 27, 1, 12)
     return drawn(seq2seq(width=10, embedding=6, **sizes, **options), 11, 2, 4)
 
 

@@ -11,7 +11,7 @@ from ...layers import MeanIoU
 from .. import data as datasets
 from .. import registry
 from ..data.masks import IGNORED
-from . import mask_pictures, pictures
+from . import classification, mask_pictures, pictures
 from .card import card
 from .classification import loading
 from .export import export as write_files
@@ -22,6 +22,7 @@ from .predicting import write_tiles
 from .report import write_report
 
 judge = judge_masks
+example_shape, samples = classification.example_shape, classification.samples
 
 
 def load(recipe):

@@ -8,7 +8,7 @@ from .. import data as datasets
 from .. import registry
 from ..data.class_batches import paired, sampled
 from ..data.dataset import SPLITS
-from . import pictures, similarity_pictures
+from . import classification, pictures, similarity_pictures
 from .card import card
 from .classification import loading
 from .feed import Feed
@@ -19,6 +19,7 @@ from .similarity_judge import judge as judge_pairs
 
 EXAMPLES = 4  # of each class in a batch of triplets
 judge = judge_pairs
+example_shape, samples = classification.example_shape, classification.samples
 
 
 def load(recipe):

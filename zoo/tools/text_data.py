@@ -29,7 +29,7 @@ class TextData:
     >>> from .. import recipes
     >>> loaded = load(recipes.get("transformer_tiny_dates"))
     >>> loaded.target_vocabulary.tokens[4:7]
-    ('0', '-', '1')
+    ('-', '0', '1')
     """
 
     splits: Any
