@@ -1,5 +1,6 @@
 """Beam search over the sequences that a step function makes likely."""
 
+import functools
 import math
 
 import keras
@@ -82,47 +83,45 @@ def beam_search(
         Wu et al., 2016, https://arxiv.org/abs/1609.08144, section 7
     """
     rules = rules_of(end, length, width, best, length_penalty, pad, forbidden)
-    width, best = rules.width, rules.best
     tokens, state = start(tokens, state, rules)
-    batch, beams = ops.shape(tokens)[0], ops.arange(width, dtype="int32")
+    batch = ops.shape(tokens)[0]
     going, empty = _begin(tokens, batch, rules)
-
-    def look(index, carried):
-        done, found, going, state = carried
-        batch = ops.shape(done)[0]
-        here = ops.broadcast_to(beams, (batch, width))
-        ancestors = written(going["ancestors"], here, index)
-        logits, state = step(going["last"], state, index, ancestors)
-        check_logits(logits, batch, rules)
-        _check_width(logits.shape[2], rules)
-        total, parents, words = _continue(logits, going["total"], rules)
-        number = index + 1
-        ends = ops.equal(words, end) | (number == length)
-        history = written(_of_parents(going["tokens"], parents), words, index)
-        heads = ops.arange(ops.shape(total)[1]) < width
-        counts = ends & heads[None] & (total > _LOWEST / 2)
-        counts = counts & ops.logical_not(done)[:, None]
-        found = _merge(found, total, history, counts, number, rules)
-        total, chosen = ops.top_k(ops.where(ends, -math.inf, total), width)
-        chosen = ops.cast(chosen, "int32")
-        parents = ops.take_along_axis(parents, chosen, axis=1)
-        done = done | _is_done(found["scores"], total[:, 0], rules)
-        going = {
-            "last": ops.take_along_axis(words, chosen, axis=1),
-            "total": ops.where(done[:, None], -math.inf, total),
-            "tokens": _of_parents(history, chosen),
-            "ancestors": _of_parents(ancestors, parents),
-        }
-        follows = keras.tree.map_structure(
-            lambda part: _of_parents(part, parents), state.follows
-        )
-        return Carried(done, found, going, state._replace(follows=follows))
-
     carried = Carried(ops.zeros((batch,), "bool"), empty, going, state)
-    found = decode(look, carried, length, width, leave)
-    return Decoded(
-        found["tokens"][:, :best], found["scores"][:, :best], found["lengths"][:, :best]
+    look = functools.partial(_look, step, rules)
+    found = decode(look, carried, length, rules.width, leave)
+    return Decoded(*(found[name][:, : rules.best] for name in Decoded._fields))
+
+
+def _look(step, rules, index, carried):
+    """Continue all beams by a token; give what was found, and what goes on."""
+    done, found, going, state = carried
+    batch, width, number = ops.shape(done)[0], rules.width, index + 1
+    here = ops.broadcast_to(ops.arange(width, dtype="int32"), (batch, width))
+    ancestors = written(going["ancestors"], here, index)
+    logits, state = step(going["last"], state, index, ancestors)
+    check_logits(logits, batch, rules)
+    _check_width(logits.shape[2], rules)
+    total, parents, words = _continue(logits, going["total"], rules)
+    ends = ops.equal(words, rules.end) | (number == rules.length)
+    history = written(_of_parents(going["tokens"], parents), words, index)
+    heads = ops.arange(ops.shape(total)[1]) < width
+    counts = ends & heads[None] & (total > _LOWEST / 2)
+    counts = counts & ops.logical_not(done)[:, None]
+    found = _merge(found, total, history, counts, number, rules)
+    total, chosen = ops.top_k(ops.where(ends, -math.inf, total), width)
+    chosen = ops.cast(chosen, "int32")
+    parents = ops.take_along_axis(parents, chosen, axis=1)
+    done = done | _is_done(found["scores"], total[:, 0], rules)
+    going = {
+        "last": ops.take_along_axis(words, chosen, axis=1),
+        "total": ops.where(done[:, None], -math.inf, total),
+        "tokens": _of_parents(history, chosen),
+        "ancestors": _of_parents(ancestors, parents),
+    }
+    follows = keras.tree.map_structure(
+        lambda part: _of_parents(part, parents), state.follows
     )
+    return Carried(done, found, going, state._replace(follows=follows))
 
 
 def _begin(tokens, batch, rules):

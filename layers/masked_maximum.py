@@ -1,9 +1,9 @@
 """The largest of a sequence's vectors, value by value, padding left out."""
 
+import math
+
 import keras
 from keras import ops
-
-LOWEST = -3e4  # below what a network gives, and a number in float16
 
 
 @keras.saving.register_keras_serializable("kerasmith")
@@ -44,8 +44,8 @@ class MaskedMaximum(keras.layers.Layer):
         if mask is None:
             return ops.max(inputs, axis=1)
         there = ops.cast(mask, "bool")[:, :, None]
-        lowest = ops.cast(LOWEST, inputs.dtype)
-        largest = ops.max(ops.where(there, inputs, lowest), axis=1)
+        nothing = ops.cast(-math.inf, inputs.dtype)
+        largest = ops.max(ops.where(there, inputs, nothing), axis=1)
         return ops.where(ops.any(there, axis=1), largest, ops.zeros_like(largest))
 
     def compute_mask(self, inputs, mask=None):

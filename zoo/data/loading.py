@@ -6,6 +6,7 @@ from .dataset import SPLITS, assemble
 from .description import Description
 from .masks import mask_feature, open_canvas, open_folder
 from .preprocessing import check_shape, preprocessing
+from .texts import TEXTS
 
 SETS = {
     "digits": "1,797 handwritten digits, 8x8 grey, 10 classes; needs no network",
@@ -250,6 +251,8 @@ def _unknown(name):
 
     if isinstance(name, str) and name and pathlib.Path(name).expanduser().is_dir():
         return f"{name!r} is a folder: to load its images, write 'folder:{name}'."
+    if name in TEXTS:
+        return f"{name!r} is a set of texts: load_texts({name!r}) loads it."
     known = ["digits", *(f"tfds:{each}" for each in catalogue.all_names())]
     near = difflib.get_close_matches(f"tfds:{name}", known, n=1, cutoff=0.8)
     near = difflib.get_close_matches(str(name), ["digits"], n=1) or near

@@ -5,7 +5,6 @@ import pathlib
 import keras
 
 from ..data.vocabulary import Vocabulary
-from ..recipes import TextRecipe
 from . import pictures, text_class_judge, text_data
 from .card import card
 from .judge import facts, promise_rows
@@ -14,35 +13,8 @@ from .text_classification_export import export_text_classifier
 
 VOCABULARY = "vocabulary.json"
 SAMPLES = 16  # texts of the set that an exported model is compared by
-feed, check, identity = text_data.feed, text_data.check, text_data.identity
-
-
-def load(recipe):
-    """Load the texts of a recipe, and learn their vocabulary.
-
-    Args:
-        recipe: `TextRecipe`.
-
-    Returns:
-        `TextData`.
-
-    Raises:
-        ValueError: If it is a recipe of images, or there is no such set.
-        ImportError: If a package that makes the set is not installed.
-        ConnectionError: If it has to be downloaded and there is no network.
-
-    Example:
-
-    >>> from .. import recipes
-    >>> load(recipes.get("transformer_help_topics")).description.classes
-    20
-    """
-    if not isinstance(recipe, TextRecipe):
-        raise ValueError(
-            f"{recipe.model} reads texts, and {recipe.name} is a recipe of images: "
-            "start from a recipe of texts, such as transformer_help_topics."
-        )
-    return text_data.load(recipe)
+load, feed, check = text_data.load, text_data.feed, text_data.check
+metrics, samples, identity = text_data.metrics, text_data.samples, text_data.identity
 
 
 def options(recipe, data):
@@ -86,23 +58,6 @@ def options(recipe, data):
     return told
 
 
-def metrics(data):
-    """Measure the share of texts that are right.
-
-    Args:
-        data: `TextData`.
-
-    Returns:
-        List of metrics.
-
-    Example:
-
-    >>> metrics(None)
-    ['accuracy']
-    """
-    return ["accuracy"]
-
-
 def example_shape(recipe):
     """Give the shape of one example, the longest that there may be.
 
@@ -119,23 +74,6 @@ def example_shape(recipe):
     (48,)
     """
     return (recipe.source_length,)
-
-
-def samples(data):
-    """Give what an exported model is compared by.
-
-    Args:
-        data: `TextData`.
-
-    Returns:
-        The same: its texts, and its vocabulary.
-
-    Example:
-
-    >>> samples(3)
-    3
-    """
-    return data
 
 
 def judge(recipe, model, data):

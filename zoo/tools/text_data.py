@@ -10,6 +10,7 @@ import numpy as np
 from ..data import text_batches
 from ..data.texts import TextDescription, load_texts
 from ..data.vocabulary import Vocabulary
+from ..recipes import TextRecipe
 from .feed import Feed
 
 
@@ -54,7 +55,8 @@ def load(recipe):
         `TextData`.
 
     Raises:
-        ValueError: If there is no such set, or a vocabulary cannot be learned.
+        ValueError: If it is a recipe of images, there is no such set, or a vocabulary
+            cannot be learned.
         ImportError: If a package that makes the set is not installed.
         ConnectionError: If it has to be downloaded and there is no network.
 
@@ -64,6 +66,11 @@ def load(recipe):
     >>> load(recipes.get("transformer_tiny_dates")).description.counts["dev"]
     2000
     """
+    if not isinstance(recipe, TextRecipe):
+        raise ValueError(
+            f"{recipe.model} reads texts, and {recipe.name} is a recipe of images: "
+            "start from a recipe of texts, such as transformer_help_topics."
+        )
     texts = load_texts(recipe.data)
     train = texts.splits["train"]
     write = not texts.description.labels
@@ -73,6 +80,40 @@ def load(recipe):
     if write and not both:
         target = Vocabulary.learn(train.targets, **(recipe.target_vocabulary or {}))
     return TextData(texts.splits, texts.description, source, target)
+
+
+def metrics(data):
+    """Measure the share of tokens, or of texts, that are right.
+
+    Args:
+        data: `TextData`.
+
+    Returns:
+        List of metrics.
+
+    Example:
+
+    >>> metrics(None)
+    ['accuracy']
+    """
+    return ["accuracy"]
+
+
+def samples(data):
+    """Give what an exported model is compared by.
+
+    Args:
+        data: `TextData`.
+
+    Returns:
+        The same: its texts, and its vocabularies.
+
+    Example:
+
+    >>> samples(3)
+    3
+    """
+    return data
 
 
 def tokens(recipe, data, split):
@@ -151,7 +192,7 @@ def check(data, model):
         model: The model.
 
     Raises:
-        ValueError: If a split has no texts, or a text to write is empty.
+        ValueError: If a split has no texts, or a class is out of range.
 
     Example:
 

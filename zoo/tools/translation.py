@@ -13,6 +13,7 @@ from .translator import Translator
 
 SAMPLES = 16  # texts that an exported translator is compared by
 load, feed, check = text_data.load, text_data.feed, text_data.check
+metrics, samples = text_data.metrics, text_data.samples
 
 
 def options(recipe, data):
@@ -45,23 +46,6 @@ def options(recipe, data):
     return told
 
 
-def metrics(data):
-    """Measure the share of tokens that are right after a right beginning.
-
-    Args:
-        data: `TextData`.
-
-    Returns:
-        List of metrics.
-
-    Example:
-
-    >>> metrics(None)
-    ['accuracy']
-    """
-    return ["accuracy"]
-
-
 def example_shape(recipe):
     """Give the shape of one example, the longest that there may be.
 
@@ -78,23 +62,6 @@ def example_shape(recipe):
     ['source', 'target']
     """
     return {"source": (recipe.source_length,), "target": (recipe.length,)}
-
-
-def samples(data):
-    """Give what an exported model is compared by.
-
-    Args:
-        data: `TextData`.
-
-    Returns:
-        The same: its texts, and its vocabularies.
-
-    Example:
-
-    >>> samples(3)
-    3
-    """
-    return data
 
 
 def judge(recipe, model, data):
