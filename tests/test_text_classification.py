@@ -201,7 +201,8 @@ def test_predict_ranks_all_labels(run, expected):
         found = [dict(answer["ranking"])[label] for label in labels]
         np.testing.assert_allclose(found, row, rtol=0, atol=1e-6)
     assert answers[1]["text"] == "" and answers[3]["text"] == "\ufffd\ufffd"
-    assert zoo.tools.predict_texts(run.folder, []) == []
+    with pytest.raises(ValueError, match="needs one of the texts or more"):
+        zoo.tools.predict_texts(run.folder, [])
     with pytest.raises(TypeError, match="received a single one: write \\['one'\\]"):
         zoo.tools.predict_texts(run.folder, "one")
     with pytest.raises(TypeError, match="received int at place 1"):

@@ -9,7 +9,7 @@ import pytest
 
 from kerasmith import zoo
 from kerasmith.zoo.data import Vocabulary
-from kerasmith.zoo.tools import parity, text_classification_served
+from kerasmith.zoo.tools import parity, stranger, text_classification_served
 from kerasmith.zoo.tools.text_classification_export import (
     ExportMismatch,
     compare,
@@ -43,7 +43,7 @@ def _in_this_process(monkeypatch):
         if text_classification_served.__file__ not in command:
             return elsewhere(command, job, room, **environment)
         (room / "job.json").write_text(json.dumps(job))
-        text_classification_served.main(room / "job.json")
+        stranger.answer(room / "job.json", text_classification_served.run)
 
     monkeypatch.setattr(parity, "run_job", run_job)
 

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from ..layers import native
+
 
 class Steps:
     """The layers of a network that reads a source and writes a target.
@@ -30,8 +32,10 @@ class Steps:
         """Give a function of features, with the weights laid out once."""
         dtype = self.embedding.reverse_dtype
         if self.embedding.tie_weights:
-            kernel = ops.transpose(self.embedding.embeddings)
-        else:
-            kernel = ops.convert_to_tensor(self.embedding.reverse_embeddings)
-        kernel = ops.cast(kernel, dtype)
+            table = ops.cast(ops.convert_to_tensor(self.embedding.embeddings), dtype)
+            products = native.of("decoding").products
+            return lambda x: products(ops.cast(x, dtype)[None], table[None])[0]
+        kernel = ops.cast(
+            ops.convert_to_tensor(self.embedding.reverse_embeddings), dtype
+        )
         return lambda x: ops.matmul(ops.cast(x, dtype), kernel)

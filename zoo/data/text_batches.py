@@ -90,6 +90,26 @@ def in_epochs(inputs, targets, batch_size, seed):
     return order.hand_out(once.flat_map(start), counter, steps), counter
 
 
+def trimmed(tokens, multiple=1):
+    """Take off the padding behind the longest of a batch.
+
+    Args:
+        tokens: int32 tensor `(batch, time)`, padded behind with 0.
+        multiple: The width is rounded up to a multiple of this, where there is room.
+
+    Returns:
+        int32 tensor `(batch, less time)`, with one column at least.
+
+    Example:
+
+    >>> trimmed(tf.constant([[5, 6, 0, 0], [7, 0, 0, 0]])).numpy().tolist()
+    [[5, 6], [7, 0]]
+    """
+    counts = tf.math.count_nonzero(tokens, axis=1, dtype=tf.int32)
+    longest = tf.reduce_max(tf.concat([[1], counts], axis=0))
+    return tokens[:, : -(-longest // multiple) * multiple]
+
+
 def _lengths(inputs):
     """Give the lengths of texts, those of the longest side where there are several."""
     sides = [np.count_nonzero(side, axis=1) for side in tf.nest.flatten(inputs)]
@@ -101,10 +121,6 @@ def _cut(inputs, targets):
     """Cut tokens to what the longest text of a batch needs."""
 
     def cut(tokens):
-        if tokens.shape.rank != 2:
-            return tokens
-        longest = tf.reduce_max(tf.math.count_nonzero(tokens, axis=1, dtype=tf.int32))
-        width = tf.minimum(-(-longest // ROUND) * ROUND, tf.shape(tokens)[1])
-        return tokens[:, :width]
+        return trimmed(tokens, ROUND) if tokens.shape.rank == 2 else tokens
 
     return tf.nest.map_structure(cut, (inputs, targets))

@@ -5,7 +5,6 @@ names, in operations of TensorFlow alone. It is run in a process that finds neit
 Keras nor Kerasmith, and compared with the gallery, before it takes its place.
 """
 
-import json
 import pathlib
 import tempfile
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from ...callbacks.files import replacing
 from ..choices import choose
-from . import converting, gallery_served, parity, serving
+from . import asking, converting, gallery_served, parity, serving
 from .export import writable_folder
 from .parity import ExportMismatch
 
@@ -210,20 +209,9 @@ def _write_loaded(loaded, job):
 
 def _check(gallery, images, path):
     """Compare the SavedModel, run without Keras, with the gallery."""
-    with tempfile.TemporaryDirectory() as folder:
-        room = pathlib.Path(folder)
-        files = {"inputs": "in.npz", "outputs": "out.npz", "answer": "answer.json"}
-        job = {key: str(room / name) for key, name in files.items()}
-        np.savez(job["inputs"], images=images)
-        command = ["-P", gallery_served.__file__]
-        complaint = parity.run_job(command, {**job, "path": str(path)}, room)
-        if not (room / files["answer"]).exists():
-            raise ExportMismatch(f"the process that runs it broke off: {complaint}")
-        error = json.loads((room / files["answer"]).read_text(encoding="utf-8"))
-        if error:
-            raise ExportMismatch(f"the gallery does not run: {parity.one_line(error)}")
-        with np.load(job["outputs"], allow_pickle=False) as archive:
-            compare(gallery, images, dict(archive))
+    images = {"images": images}
+    received = asking.ask(gallery_served.__file__, "gallery", path, arrays=images)
+    compare(gallery, images["images"], received)
 
 
 def compare(gallery, images, received):
@@ -232,7 +220,7 @@ def compare(gallery, images, received):
     Args:
         gallery: `Gallery`.
         images: The images asked about.
-        received: Dictionary as `gallery_served.run` gives it.
+        received: Dictionary as `gallery_served.run` gives it, names as lists.
 
     Raises:
         ExportMismatch: If a distance differs by more than rounding explains, or an
@@ -266,11 +254,11 @@ def compare(gallery, images, received):
 
 
 def _compare_names(gallery, images, received, bound):
-    _same("names", list(gallery.names), received["names"].tolist())
+    _same("names", list(gallery.names), received["names"])
     nearest = [gallery.nearest(image, 2) for image in images]
     distances = np.array([pairs[0][1] for pairs in nearest])
     _compare("distance of identify", distances, received["nearest"], bound)
-    for pairs, name in zip(nearest, received["name"].tolist(), strict=True):
+    for pairs, name in zip(nearest, received["name"], strict=True):
         distance = pairs[0][1]
         tied = len(pairs) > 1 and pairs[1][1] - distance <= 2 * bound
         if tied or abs(distance - gallery.threshold) <= bound:

@@ -14,6 +14,7 @@ each format its `labels`, or the `error` that its runtime raised.
 import json
 import os
 import pathlib
+import runpy
 import subprocess
 import sys
 import tempfile
@@ -21,7 +22,6 @@ import zipfile
 
 import numpy as np
 
-HIDDEN = ("keras", "kerasmith", "tf_keras")
 BOUND = 1e-5  # largest difference of a probability in float32
 # classes of which the model holds one this little more likely than another are tied
 TIE = 1e-6
@@ -36,35 +36,6 @@ class ExportMismatch(RuntimeError):
     >>> issubclass(ExportMismatch, RuntimeError)
     True
     """
-
-
-class Hiding:
-    """Finder of modules that does not find those which must not be needed.
-
-    They look as if they were not installed, so that TensorFlow, which asks for
-    Keras by itself, does without.
-
-    Args:
-        finder: The entry of `sys.meta_path` whose place it takes.
-
-    Example:
-
-    >>> import importlib.machinery
-    >>> Hiding(importlib.machinery.PathFinder).find_spec("keras") is None
-    True
-    """
-
-    def __init__(self, finder):
-        self.finder = finder
-
-    def find_spec(self, name, path=None, target=None):
-        """Find a module as the finder does, unless it is a hidden one."""
-        if name.split(".")[0] in HIDDEN:
-            return None
-        return self.finder.find_spec(name, path, target)
-
-    def __getattr__(self, name):
-        return getattr(self.finder, name)
 
 
 class SavedImageModel:
@@ -369,5 +340,5 @@ def main(job):
 
 
 if __name__ == "__main__":
-    sys.meta_path[:] = [Hiding(finder) for finder in sys.meta_path]
+    runpy.run_path(str(pathlib.Path(__file__).with_name("stranger.py")))["hide"]()
     main(sys.argv[1])

@@ -7,6 +7,7 @@ import numpy as np
 from .finished import open_run
 from .parity import BATCH
 from .text_classification_served import SavedTextClassifier
+from .text_samples import as_bytes, as_text, listed
 
 
 def predict_texts(folder, texts):
@@ -23,7 +24,7 @@ def predict_texts(folder, texts):
     Raises:
         FileNotFoundError: If the run or its SavedModel is not there.
         TypeError: If something is no list of texts.
-        ValueError: If it is a run of another kind.
+        ValueError: If it is a run of another kind, or there are no texts.
 
     Example:
 
@@ -31,33 +32,17 @@ def predict_texts(folder, texts):
     Traceback (most recent call last):
     FileNotFoundError: nowhere is no finished run: it has no config.json.
     """
-    if isinstance(texts, (str, bytes)):
-        raise TypeError(
-            f"predict_texts takes a list of texts, received a single one: write "
-            f"[{texts[:40]!r}]."
-        )
-    texts = list(texts)
-    for place, text in enumerate(texts):
-        if not isinstance(text, (str, bytes)):
-            raise TypeError(
-                f"predict_texts takes a list of texts, received "
-                f"{type(text).__name__} at place {place}."
-            )
+    texts = listed(texts, who="predict_texts")
     open_run(folder)
     model = SavedTextClassifier(pathlib.Path(folder) / "saved_model")
-    rows = [np.zeros((0, len(model.labels)), "float32")]
+    rows = []
     for start in range(0, len(texts), BATCH):
-        coded = [_bytes(text) for text in texts[start : start + BATCH]]
+        coded = [as_bytes(text) for text in texts[start : start + BATCH]]
         rows.append(model(coded)[1])
     return [
         {
-            "text": text if isinstance(text, str) else text.decode("utf-8", "replace"),
+            "text": as_text(text),
             "ranking": [(model.labels[i], float(row[i])) for i in np.argsort(-row)],
         }
         for text, row in zip(texts, np.concatenate(rows), strict=True)
     ]
-
-
-def _bytes(text):
-    # lone surrogates, by which a command line hands on what is no UTF-8, are unknown
-    return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text

@@ -4,7 +4,6 @@ It holds operations of TensorFlow alone. It is run in a process that finds neith
 Keras nor Kerasmith, and compared with the model, before it takes its place.
 """
 
-import json
 import pathlib
 import tempfile
 from typing import Any
@@ -13,14 +12,13 @@ import keras
 import numpy as np
 
 from ...callbacks.files import replacing
+from ..data import text_batches
 from ..data.vocabulary import Vocabulary
-from . import converting, parity, serving, text_classification_served
+from . import asking, converting, parity, serving, text_classification_served
 from .export import writable_folder
 from .judge import softmax
 from .parity import ExportMismatch
-
-COUNT = 6  # texts to check with, where none are given
-LONGEST = 12  # tokens of these
+from .text_samples import drawn
 
 
 def export_text_classifier(model, vocabulary, labels, length, path, *, samples=None):
@@ -64,7 +62,7 @@ def export_text_classifier(model, vocabulary, labels, length, path, *, samples=N
             f"the model has {model.output_shape[-1]} classes, received {len(labels)} "
             "labels."
         )
-    texts = [*(samples or _made(vocabulary)), *_odd(vocabulary, length)]
+    texts = [*(samples or drawn(vocabulary)), *_odd(vocabulary, length)]
     expected = _expected(model, vocabulary, length, texts)
     details = {"vocabulary": vocabulary.get_config(), "labels": labels}
     details["length"] = length
@@ -77,16 +75,6 @@ def export_text_classifier(model, vocabulary, labels, length, path, *, samples=N
             converting.convert_elsewhere(__name__, {"model": model}, details)
         _check(beside, texts, expected, labels, _bound(model))
     return root / "saved_model"
-
-
-def _made(vocabulary):
-    """Make texts of a vocabulary's tokens."""
-    draw = np.random.default_rng(0)
-    rows = [
-        draw.integers(Vocabulary.END + 1, len(vocabulary), size)
-        for size in draw.integers(1, LONGEST + 1, COUNT)
-    ]
-    return [vocabulary.decode(row).numpy().decode() for row in rows]
 
 
 def _odd(vocabulary, length):
@@ -164,9 +152,7 @@ def _signatures(model, vocabulary, details):
     @tf.function(input_signature=[spec], autograph=False)
     def serving_default(texts):
         tokens = vocabulary.encode(texts, length=details["length"], end=True)
-        counts = tf.math.count_nonzero(tokens, axis=1, dtype=tf.int32)
-        longest = tf.reduce_max(tf.concat([[1], counts], 0))
-        logits = model(tokens[:, :longest], training=False)
+        logits = model(text_batches.trimmed(tokens), training=False)
         probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
         return {
             "label": tf.gather(
@@ -205,27 +191,12 @@ def _write_loaded(loaded, job):
 
 def _check(path, texts, expected, labels, bound):
     """Compare the SavedModel, run without Keras, with the model."""
-    with tempfile.TemporaryDirectory() as folder:
-        room = pathlib.Path(folder)
-        job = {
-            "path": str(path),
-            "texts": [_bytes(text).hex() for text in texts],
-            "outputs": str(room / "out.npz"),
-            "answer": str(room / "answer.json"),
-        }
-        command = ["-P", text_classification_served.__file__]
-        complaint = parity.run_job(command, job, room)
-        if not (room / "answer.json").exists():
-            raise ExportMismatch(f"the process that runs it broke off: {complaint}")
-        answer = json.loads((room / "answer.json").read_text(encoding="utf-8"))
-        if answer["error"]:
-            told = parity.one_line(answer["error"])
-            raise ExportMismatch(f"the classifier of texts does not run: {told}")
-        with np.load(job["outputs"], allow_pickle=False) as archive:
-            received = archive["probabilities"]
-    if answer["labels"] != labels:
-        raise ExportMismatch(f"the file holds the labels {answer['labels']}.")
-    compare(np.concatenate([expected, expected[:1]]), received, bound)
+    script, what = text_classification_served.__file__, "classifier of texts"
+    received = asking.ask(script, what, path, texts=texts)
+    if received["labels"] != labels:
+        raise ExportMismatch(f"the file holds the labels {received['labels']}.")
+    expected = np.concatenate([expected, expected[:1]])
+    compare(expected, received["probabilities"], bound)
 
 
 def compare(expected, received, bound=parity.BOUND):
@@ -265,7 +236,3 @@ def compare(expected, received, bound=parity.BOUND):
             f"another class than the model's is the most likely {others} times of "
             f"{len(chosen)}; none is allowed (largest difference {difference:.2g})."
         )
-
-
-def _bytes(text):
-    return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text

@@ -1,15 +1,10 @@
 """An exported classifier of texts as a stranger runs it: with TensorFlow alone.
 
-The export starts this file by its path in a new process, in which neither Keras nor
-Kerasmith can be found. The job is a JSON file of the `path` of the SavedModel, the
-`texts` in hexadecimal digits, the archive `outputs` to write numbers to, and the file
-`answer` for labels or an error.
+The export has it run by `stranger`, in a process without Keras and Kerasmith.
 """
 
-import json
 import pathlib
 import runpy
-import sys
 
 import numpy as np
 
@@ -71,34 +66,30 @@ class SavedTextClassifier:
         return chosen, probabilities
 
 
-def main(job):
-    """Run the SavedModel of a job and write what came out.
-
-    Behind the answers to all texts stands that to the first one in a batch alone.
+def run(path, texts):
+    """Run every signature of an exported classifier of texts.
 
     Args:
-        job: Path of the JSON file described above.
+        path: Folder of the SavedModel.
+        texts: List of `bytes`.
+
+    Returns:
+        Dictionary of arrays: `probabilities` of all texts, behind them those of the
+        first in a batch alone; and the `labels`.
 
     Example:
 
-    >>> main("nowhere.json")
+    >>> run("nowhere", [])
     Traceback (most recent call last):
-    FileNotFoundError: [Errno 2] No such file or directory: 'nowhere.json'
+    FileNotFoundError: there is no SavedModel in nowhere.
     """
-    job = json.loads(pathlib.Path(job).read_text(encoding="utf-8"))
-    texts = [bytes.fromhex(text) for text in job["texts"]]
-    try:
-        model = SavedTextClassifier(job["path"])
-        _, whole = model(texts)
-        _, first = model(texts[:1])
-        np.savez(job["outputs"], probabilities=np.concatenate([whole, first]))
-        answer = {"error": None, "labels": model.labels}
-    except Exception as raised:  # whatever it is, it is the answer
-        answer = {"error": f"{type(raised).__name__}: {raised}"}
-    pathlib.Path(job["answer"]).write_text(json.dumps(answer), encoding="utf-8")
+    model = SavedTextClassifier(path)
+    _, whole = model(texts)
+    _, first = model(texts[:1])
+    labels = np.array([label.encode() for label in model.labels], object)
+    return {"probabilities": np.concatenate([whole, first]), "labels": labels}
 
 
 if __name__ == "__main__":
-    hiding = runpy.run_path(str(pathlib.Path(__file__).with_name("parity.py")))
-    sys.meta_path[:] = [hiding["Hiding"](finder) for finder in sys.meta_path]
-    main(sys.argv[1])
+    stranger = runpy.run_path(str(pathlib.Path(__file__).with_name("stranger.py")))
+    stranger["main"](run)

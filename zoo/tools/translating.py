@@ -9,8 +9,8 @@ from . import text_pictures
 from .alignments import Alignment
 from .finished import open_run, task_name
 from .parity import one_line
+from .text_samples import as_text, listed
 from .translator import Translation
-from .translator_texts import listed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,16 +72,12 @@ def translate_texts(folder, texts, *, best=1, beams=None, attention=None):
             f"a search with {beams} beams finds so many translations at the most, "
             f"received best={best}: take more beams."
         )
-    texts = [_as_text(text) for text in listed(texts)]
+    texts = [as_text(text) for text in listed(texts)]
     model = _load(pathlib.Path(folder) / "saved_model")
     found = [_ask(model, text, best, beams) for text in texts]
     if attention is not None:
         text_pictures.attention([_look(model, text) for text in texts], attention)
     return found
-
-
-def _as_text(text):
-    return text if isinstance(text, str) else text.decode(errors="replace")
 
 
 def _load(saved):

@@ -7,9 +7,10 @@ import numpy as np
 from ..data.vocabulary import Vocabulary
 from .alignments import Alignment
 from .compiling import compiled
+from .text_samples import listed
 from .translator_files import load_translator, save_translator
 from .translator_network import TranslatorNetwork, check_penalty, check_whole
-from .translator_texts import batches, encoded, listed
+from .translator_texts import batches, encoded
 
 LOGITS = 2**26  # numbers that a teacher's logits of a batch may have
 

@@ -4,25 +4,22 @@ It holds operations of TensorFlow alone. It is run in a process that finds neith
 Keras nor Kerasmith, and compared with the translator, before it takes its place.
 """
 
-import json
 import pathlib
-import tempfile
 
 import keras
 import numpy as np
 
 from ...callbacks.files import replacing
+from ..data import text_batches
 from ..data.vocabulary import Vocabulary
-from . import converting, parity, serving, translator_served
+from . import asking, converting, parity, serving, translator_served
 from .alignments import Alignment
 from .export import writable_folder
 from .parity import ExportMismatch
+from .text_samples import drawn, listed
 from .translator_network import TranslatorNetwork
-from .translator_texts import listed
 
 BOUND = 1e-4  # of a score, in float32
-COUNT = 6  # texts to check with, where none are given
-LONGEST = 12  # tokens of these
 
 
 def export_translator(translator, path, *, samples=None):
@@ -69,13 +66,7 @@ def export_translator(translator, path, *, samples=None):
 
 def _samples(translator):
     """Make texts of the source's tokens; one is empty, one holds what is unknown."""
-    draw = np.random.default_rng(0)
-    vocabulary = translator.source_vocabulary
-    rows = [
-        draw.integers(Vocabulary.END + 1, len(vocabulary), size)
-        for size in draw.integers(1, LONGEST + 1, COUNT)
-    ]
-    texts = [vocabulary.decode(row).numpy().decode() for row in rows]
+    texts = drawn(translator.source_vocabulary)
     return [*texts, "", texts[0] + "\ufffd" + texts[1]]
 
 
@@ -175,7 +166,7 @@ class _Graphs:
 
         source = self.read(texts)
         found = self.likeliest(source)
-        said = _trimmed(found.tokens[:, 0])
+        said = text_batches.trimmed(found.tokens[:, 0])
         with tf.device("CPU:0"):  # there are no strings on accelerators
             read = tf.gather(["", *self.source.tokens[1:]], source)
             written = tf.gather(["", *self.target.tokens[1:]], said)
@@ -193,7 +184,7 @@ class _Graphs:
         length, fixed = self.details["source_length"], self.network.fixed("source")
         tokens = self.source.encode(texts, length=length, end=True)
         if fixed is None:
-            return _trimmed(tokens)
+            return text_batches.trimmed(tokens)
         return tf.pad(tokens, [[0, 0], [0, fixed - length]])
 
     def search(self, source, width, best):
@@ -204,14 +195,6 @@ class _Graphs:
             width=width,
             best=best,
         )
-
-
-def _trimmed(tokens):
-    """Take off the padding behind the longest of a batch."""
-    import tensorflow as tf
-
-    counts = tf.math.count_nonzero(tokens, axis=1, dtype=tf.int32)
-    return tokens[:, : tf.reduce_max(tf.concat([[1], counts], 0))]
 
 
 def main(job):
@@ -236,27 +219,11 @@ def _write_loaded(loaded, job):
 
 def _check(translator, samples, path):
     """Compare the SavedModel, run without Keras, with the translator."""
-    with tempfile.TemporaryDirectory() as folder:
-        room = pathlib.Path(folder)
-        job = {
-            "path": str(path),
-            "texts": [_bytes(text).hex() for text in samples],
-            # one less than are known here, so that ties can be told
-            "best": max(1, translator.width - 1),
-            "beams": translator.width,
-            "outputs": str(room / "out.npz"),
-            "answer": str(room / "answer.json"),
-        }
-        command = ["-P", translator_served.__file__]
-        complaint = parity.run_job(command, job, room)
-        if not (room / "answer.json").exists():
-            raise ExportMismatch(f"the process that runs it broke off: {complaint}")
-        answer = json.loads((room / "answer.json").read_text(encoding="utf-8"))
-        if answer["error"]:
-            told = parity.one_line(answer["error"])
-            raise ExportMismatch(f"the translator does not run: {told}")
-        with np.load(job["outputs"], allow_pickle=False) as archive:
-            compare(translator, samples, {**archive, **answer["texts"]})
+    # one less than are known here, so that ties can be told
+    counts = {"best": max(1, translator.width - 1), "beams": translator.width}
+    script = translator_served.__file__
+    received = asking.ask(script, "translator", path, texts=samples, **counts)
+    compare(translator, samples, received)
 
 
 def compare(translator, samples, received):
@@ -356,7 +323,3 @@ def _compare_weights(sample, alignment, theirs, bound):
             f"a weight of the attention to {sample!r} differs by {difference:.2g} "
             f"from Python's; {bound:.0e} is allowed."
         )
-
-
-def _bytes(text):
-    return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text

@@ -7,50 +7,6 @@ from .compiling import rounded
 CHUNK = 1024  # texts that are encoded together
 
 
-def listed(texts, what="texts"):
-    """Refuse what is no list of texts.
-
-    Args:
-        texts: What was received.
-        what: What it is, for messages.
-
-    Returns:
-        List of `str` or `bytes`.
-
-    Raises:
-        TypeError: If it is a single text, or something in it is no text.
-        ValueError: If there is none.
-
-    Example:
-
-    >>> listed("one")
-    Traceback (most recent call last):
-    TypeError: a Translator takes a list of texts, received a single one: write ['one'].
-    """
-    if isinstance(texts, (str, bytes)):
-        raise TypeError(
-            f"a Translator takes a list of {what}, received a single one: write "
-            f"[{texts[:40]!r}]."
-        )
-    try:
-        texts = list(texts)
-    except TypeError:
-        raise TypeError(
-            f"a Translator takes a list of {what}, received {type(texts).__name__}."
-        ) from None
-    for place, text in enumerate(texts):
-        if not isinstance(text, (str, bytes)):
-            raise TypeError(
-                f"a Translator takes a list of {what}, received "
-                f"{type(text).__name__} at place {place}."
-            )
-    if not texts:
-        raise ValueError(
-            f"a Translator needs one of the {what} or more, received none."
-        )
-    return texts
-
-
 def encoded(vocabulary, texts, length=None):
     """Turn texts into tokens, with the end token behind each.
 

@@ -1,5 +1,7 @@
 """What decoding asks of PyTorch."""
 
+from ..heads import Heads as Heads
+
 
 def shapes_may_change():
     """Tell whether the tensors of a loop may change their shapes from step to step.
@@ -56,11 +58,11 @@ def products(queries, keys):
     """Multiply each query by each key.
 
     Args:
-        queries: Tensor of shape `(batch, heads, queries, size)`.
-        keys: Tensor of shape `(batch, heads, keys, size)`.
+        queries: Tensor of shape `(..., queries, size)`.
+        keys: Tensor of shape `(..., keys, size)`.
 
     Returns:
-        Tensor of shape `(batch, heads, queries, keys)`.
+        Tensor of shape `(..., queries, keys)`.
 
     Example:
 
@@ -69,35 +71,3 @@ def products(queries, keys):
     torch.Size([1, 1, 2, 3])
     """
     return queries @ keys.transpose(-1, -2)
-
-
-class Heads:
-    """Order of rows of numbers: by beams, as projections give them, or by heads.
-
-    Args:
-        batch: Number of sentences.
-        width: Beams of each.
-        heads: Heads of the attention.
-
-    Example:
-
-    >>> import torch
-    >>> order = Heads(2, 3, 4)
-    >>> query, key = order.apart(torch.ones((6, 40)), 2)
-    >>> tuple(query.shape), tuple(order.together(query).shape)
-    ((2, 4, 3, 5), (6, 20))
-    """
-
-    def __init__(self, batch, width, heads):
-        self.batch, self.width, self.heads = batch, width, heads
-
-    def apart(self, rows, parts):
-        """Give rows of all beams as so many parts of `(batch, heads, beams, size)`."""
-        rows = rows.reshape(self.batch, self.width, parts, self.heads, -1)
-        rows = rows.permute(2, 0, 3, 1, 4)
-        return [rows[number] for number in range(parts)]
-
-    def together(self, found):
-        """Give what was found for heads as rows of all beams."""
-        found = found.swapaxes(1, 2)
-        return found.reshape(self.batch * self.width, -1)
