@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from .. import layers
+from .language_model_steps import LanguageModelSteps
 from .steps_base import Steps
 from .transformer_steps import TransformerSteps
 
@@ -15,16 +16,20 @@ from .transformer_steps import TransformerSteps
 def steps_of(model):
     """Give what decodes with a network of `seq2seq` or `transformer`.
 
+    A decoder alone, such as `gpt`, writes on: its source are prompts, the padding
+    behind them. All of a prompt but its last token is in the state; by this one the
+    search begins.
+
     Args:
         model: Its `keras.Model`, freshly built or loaded, with the inputs `source` and
-            `target`.
+            `target`; or a decoder alone.
 
     Returns:
         Function of source tokens `(batch, time)`, the `length` that a sequence has at
         most and the `width`, the number of beams, a number or what else the search
         takes; it gives the step function, and the state that it begins with: what
         `layers.beam_search`, `greedy_search` (a width of 1) and `sample_sequences`
-        take.
+        take. It raises a `ValueError` where a table of positions is too short.
 
     Raises:
         ValueError: If the model is none of these.
@@ -40,10 +45,13 @@ def steps_of(model):
     True
     """
     names = {layer.name for layer in model.layers}
+    if {"source_positions", "features"} <= names and not {"target", "memory"} & names:
+        return LanguageModelSteps(model)
     if not {"source", "target", "memory", "features"} <= names:
         raise ValueError(
-            f"{model.name!r} is no network that reads a source and writes a target: "
-            "build one by kerasmith.zoo.seq2seq or kerasmith.zoo.transformer."
+            f"{model.name!r} is no network that reads a source and writes a target, "
+            "or writes on: build one by kerasmith.zoo.seq2seq or "
+            "kerasmith.zoo.transformer."
         )
     if "decoder" in names:
         return _RecurrentSteps(model)

@@ -1,13 +1,12 @@
-"""What all step functions of networks share: the encoder, and what makes logits."""
+"""What all step functions of networks share: what makes logits."""
 
-import keras
 from keras import ops
 
 from ..layers import native
 
 
 class Steps:
-    """The layers of a network that reads a source and writes a target.
+    """The layers of a network that writes tokens.
 
     Args:
         model: The network.
@@ -24,9 +23,6 @@ class Steps:
         self.layers = {layer.name: layer for layer in model.layers}
         own = "target_embedding" in self.layers
         self.embedding = self.layers[f"{'target' if own else 'source'}_embedding"]
-        self.encoder = keras.Model(
-            model.get_layer("source").output, model.get_layer("memory").output
-        )
 
     def logits(self):
         """Give a function of features, with the weights laid out once."""
