@@ -301,6 +301,28 @@ def _ask(service, images, name):
         ) from error
 
 
+def saved_model_alone(formats, what):
+    """Refuse other formats than a SavedModel.
+
+    Args:
+        formats: Names of formats, or one.
+        what: What is exported, for the message.
+
+    Raises:
+        ValueError: If there is another.
+
+    Example:
+
+    >>> saved_model_alone(("saved_model", "onnx"), "a gallery")
+    Traceback (most recent call last):
+    ValueError: a gallery leaves as saved_model alone, received onnx.
+    """
+    formats = (formats,) if isinstance(formats, str) else formats
+    others = [name for name in formats if name != "saved_model"]
+    if others:
+        raise ValueError(f"{what} leaves as saved_model alone, received {others[0]}.")
+
+
 @contextlib.contextmanager
 def writable_folder(root):
     """Make a folder that can be written; remove it again if nothing came into it.

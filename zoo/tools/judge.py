@@ -9,7 +9,8 @@ import numpy as np
 from ...callbacks.files import write_text
 from . import pictures
 from .card import card
-from .report import confusion_matrix, write_report
+from .report import confusion_matrix
+from .run_page import run_page
 
 SHOWN_MISTAKES = 36
 
@@ -144,11 +145,7 @@ def write_findings(
     for place, image in zip(verdict.wrong, verdict.wrong_images, strict=True):
         shown[place] = image
     matrix = confusion_matrix(verdict.truth, verdict.predicted, description.classes)
-    curves = {name: values for name, values in history.items() if name != "seconds"}
     drawn = {
-        "curves": pictures.curves(
-            curves, folder / "curves.png", best=results["best_epoch"]
-        ),
         "confusion": pictures.confusion(matrix, labels, folder / "confusion.png"),
         "mistakes": pictures.mistakes(
             shown,
@@ -160,69 +157,17 @@ def write_findings(
             most=SHOWN_MISTAKES,
         ),
     }
-    return write_report(
-        folder / "report.html",
-        title=f"{config['recipe']['model']} on {description.name}",
-        facts=facts(results),
-        promise=promise_rows(results),
-        history=curves,
+    return run_page(
+        folder,
+        history,
+        description,
+        config,
+        results,
+        found,
+        drawn=drawn,
         matrix=matrix,
         labels=labels,
-        pictures=drawn,
-        findings=found,
         card=card(model, config["recipe"]["input_shape"]),
-        description=description,
-        config=config,
-    )
-
-
-def facts(results):
-    """Choose the headline figures of a run.
-
-    Args:
-        results: Results of the run.
-
-    Returns:
-        Mapping of names to figures.
-
-    Example:
-
-    >>> facts({"test_loss": 0.1, "seconds": 9.0, "promise": {}})
-    {'test loss': 0.1, 'seconds': 9.0}
-    """
-    return {
-        name.replace("_", " "): value
-        for name, value in results.items()
-        if not isinstance(value, dict)
-    }
-
-
-def promise_rows(results):
-    """Lay what a run reached beside what its recipe promised.
-
-    Args:
-        results: Results of the run.
-
-    Returns:
-        Rows for `write_report`; none where another recipe was trained, or nobody has
-        measured it yet.
-
-    Example:
-
-    >>> promise = {"scores": {"test_loss": 1}, "minutes": 2, "applies": False}
-    >>> promise_rows({"promise": promise})
-    ()
-    """
-    promise = results["promise"]
-    # what nobody has measured yet cannot be broken
-    if not promise["applies"] or promise["minutes"] is None:
-        return ()
-    return (
-        *(
-            (name.replace("_", " "), results[name], ">=", least)
-            for name, least in promise["scores"].items()
-        ),
-        ("training seconds", results["seconds"], "<=", promise["minutes"] * 60),
     )
 
 

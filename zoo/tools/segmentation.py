@@ -11,15 +11,14 @@ from ...layers import MeanIoU
 from .. import data as datasets
 from .. import registry
 from ..data.masks import IGNORED
-from . import classification, mask_pictures, pictures
+from . import classification, mask_pictures
 from .card import card
 from .classification import loading
 from .export import export as write_files
-from .judge import facts, promise_rows
 from .mask_judge import judge as judge_masks
 from .mask_judge import middle, overlaps
 from .predicting import write_tiles
-from .report import write_report
+from .run_page import run_page
 
 judge = judge_masks
 example_shape, samples = classification.example_shape, classification.samples
@@ -225,12 +224,8 @@ def show(folder, model, verdict, history, description, config, results, found=()
     'show'
     """
     folder, labels = pathlib.Path(folder), description.labels
-    curves = {name: values for name, values in history.items() if name != "seconds"}
     titles = [f"no. {one.number}: {one.fit:.2f}" for one in verdict.worst]
     drawn = {
-        "curves": pictures.curves(
-            curves, folder / "curves.png", best=results["best_epoch"]
-        ),
         "examples": mask_pictures.compared(
             [one.masks for one in verdict.examples], labels, folder / "examples.png"
         ),
@@ -238,18 +233,16 @@ def show(folder, model, verdict, history, description, config, results, found=()
             [one.masks for one in verdict.worst], labels, folder / "worst.png", titles
         ),
     }
-    return write_report(
-        folder / "report.html",
-        title=f"{config['recipe']['model']} on {description.name}",
-        facts=facts(results),
-        promise=promise_rows(results),
-        history=curves,
-        pictures=drawn,
-        findings=found,
+    return run_page(
+        folder,
+        history,
+        description,
+        config,
+        results,
+        found,
+        drawn=drawn,
         tables=[_table(verdict.matrix, labels)],
         card=card(model, config["recipe"]["input_shape"]),
-        description=description,
-        config=config,
     )
 
 

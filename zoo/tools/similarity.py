@@ -8,13 +8,13 @@ from .. import data as datasets
 from .. import registry
 from ..data.class_batches import paired, sampled
 from ..data.dataset import SPLITS
-from . import classification, pictures, similarity_pictures
+from . import classification, similarity_pictures
 from .card import card
 from .classification import loading
+from .export import saved_model_alone
 from .feed import Feed
 from .gallery import Gallery
-from .judge import facts, promise_rows
-from .report import write_report
+from .run_page import run_page
 from .similarity_judge import judge as judge_pairs
 
 EXAMPLES = 4  # of each class in a batch of triplets
@@ -170,11 +170,7 @@ def export(
     Traceback (most recent call last):
     ValueError: a Siamese network leaves as saved_model alone, received onnx.
     """
-    others = [name for name in formats if name != "saved_model"]
-    if others:
-        raise ValueError(
-            f"a Siamese network leaves as saved_model alone, received {others[0]}."
-        )
+    saved_model_alone(formats, "a Siamese network")
     preprocess = datasets.preprocessing(recipe.input_shape, recipe.scale, recipe.offset)
     threshold = (results or {})["threshold"]
     gallery = Gallery(model, threshold=threshold, preprocess=preprocess)
@@ -207,12 +203,8 @@ def show(folder, model, verdict, history, description, config, results, found=()
     'show'
     """
     folder = pathlib.Path(folder)
-    curves = {name: values for name, values in history.items() if name != "seconds"}
     pair = verdict.same, verdict.distances, verdict.threshold
     drawn = {
-        "curves": pictures.curves(
-            curves, folder / "curves.png", best=results["best_epoch"]
-        ),
         "roc": similarity_pictures.roc(
             verdict.distances, verdict.same, verdict.threshold, folder / "roc.png"
         ),
@@ -227,15 +219,13 @@ def show(folder, model, verdict, history, description, config, results, found=()
         ),
     }
     shape = config["recipe"]["input_shape"]
-    return write_report(
-        folder / "report.html",
-        title=f"{config['recipe']['model']} on {description.name}",
-        facts=facts(results),
-        promise=promise_rows(results),
-        history=curves,
-        pictures=drawn,
-        findings=found,
+    return run_page(
+        folder,
+        history,
+        description,
+        config,
+        results,
+        found,
+        drawn=drawn,
         card=card(model.get_layer("embedder"), shape),
-        description=description,
-        config=config,
     )

@@ -7,8 +7,8 @@ import keras
 from ..data.vocabulary import Vocabulary
 from . import pictures, text_class_judge, text_data
 from .card import card
-from .judge import facts, promise_rows
-from .report import write_report
+from .export import saved_model_alone
+from .run_page import run_page
 from .text_classification_export import export_text_classifier
 
 VOCABULARY = "vocabulary.json"
@@ -139,13 +139,7 @@ def export(
     Traceback (most recent call last):
     ValueError: a network that reads texts leaves as saved_model alone, received onnx.
     """
-    formats = (formats,) if isinstance(formats, str) else formats
-    others = [name for name in formats if name != "saved_model"]
-    if others:
-        raise ValueError(
-            "a network that reads texts leaves as saved_model alone, received "
-            f"{others[0]}."
-        )
+    saved_model_alone(formats, "a network that reads texts")
     path = pathlib.Path(path)
     vocabulary = _vocabulary(path, samples, (results or {}).get("vocabulary"))
     texts = None if samples is None else [*samples.splits["test"].sources[:SAMPLES]]
@@ -199,28 +193,22 @@ def show(folder, model, verdict, history, description, config, results, found=()
     """
     folder = pathlib.Path(folder)
     labels, matrix = verdict.labels, verdict.matrix
-    curves = {name: values for name, values in history.items() if name != "seconds"}
     drawn = {
-        "curves": pictures.curves(
-            curves, folder / "curves.png", best=results["best_epoch"]
-        ),
         "confusion": pictures.confusion(matrix, labels, folder / "confusion.png"),
     }
     recipe = config["recipe"]
-    return write_report(
-        folder / "report.html",
-        title=f"{recipe['model']} on {description.name}",
-        facts=facts(results),
-        promise=promise_rows(results),
-        history=curves,
+    return run_page(
+        folder,
+        history,
+        description,
+        config,
+        results,
+        found,
+        drawn=drawn,
         matrix=matrix,
         labels=labels,
-        pictures=drawn,
-        findings=found,
         tables=_tables(verdict),
         card=card(model, (recipe["source_length"],)),
-        description=description,
-        config=config,
     )
 
 

@@ -3,10 +3,10 @@
 import dataclasses
 import pathlib
 
-from . import pictures, text_data, text_pictures
+from . import text_data, text_pictures
 from .card import card
-from .judge import facts, promise_rows
-from .report import write_report
+from .export import saved_model_alone
+from .run_page import run_page
 from .translation_judge import MISTAKES, faults
 from .translation_judge import judge as judge_texts
 from .translator import Translator
@@ -147,13 +147,7 @@ def export(
     Traceback (most recent call last):
     ValueError: a network that writes texts leaves as saved_model alone, received onnx.
     """
-    formats = (formats,) if isinstance(formats, str) else formats
-    others = [name for name in formats if name != "saved_model"]
-    if others:
-        raise ValueError(
-            "a network that writes texts leaves as saved_model alone, received "
-            f"{others[0]}."
-        )
+    saved_model_alone(formats, "a network that writes texts")
     trained_with = (results or {}).get("vocabularies")
     if samples is None or trained_with not in (None, _identities(samples)):
         raise ValueError(
@@ -193,29 +187,23 @@ def show(folder, model, verdict, history, description, config, results, found=()
     'show'
     """
     folder = pathlib.Path(folder)
-    curves = {name: values for name, values in history.items() if name != "seconds"}
     drawn = {
-        "curves": pictures.curves(
-            curves, folder / "curves.png", best=results["best_epoch"]
-        ),
         "attention": text_pictures.attention(
             verdict.alignments, folder / "attention.png"
         ),
     }
     recipe = config["recipe"]
     shape = {"source": (recipe["source_length"],), "target": (recipe["length"],)}
-    return write_report(
-        folder / "report.html",
-        title=f"{recipe['model']} on {description.name}",
-        facts=facts(results),
-        promise=promise_rows(results),
-        history=curves,
-        pictures=drawn,
-        findings=found,
+    return run_page(
+        folder,
+        history,
+        description,
+        config,
+        results,
+        found,
+        drawn=drawn,
         tables=_tables(verdict),
         card=card(model, shape),
-        description=description,
-        config=config,
     )
 
 
