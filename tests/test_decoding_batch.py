@@ -19,7 +19,8 @@ LENGTH = 24
 PENALTY = 1.3  # long sentences are liked
 SEED = 5  # of which nine sentences have 4 to 37 tokens
 only_tensorflow = pytest.mark.skipif(
-    BACKEND != "tensorflow", reason="it is about graphs of TensorFlow, which leave shapes open"
+    BACKEND != "tensorflow",
+    reason="it is about graphs of TensorFlow, which leave shapes open",
 )
 
 

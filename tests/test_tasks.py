@@ -24,3 +24,16 @@ def test_a_network_without_recipes_is_told():
     )
     with pytest.raises(ValueError, match="gpt has no recipes: build it by"):
         tasks.task_of(recipe)
+
+
+@pytest.mark.parametrize(
+    "recipe, model, told",
+    [
+        ("lenet5_digits", "transformer_tiny", "reads texts, and lenet5_digits is a "),
+        ("seq2seq_dates", "lenet5", "reads images, and seq2seq_dates is a recipe of t"),
+    ],
+)
+def test_a_network_that_reads_something_else_is_told(recipe, model, told):
+    recipe = zoo.recipes.get(recipe)
+    with pytest.raises(ValueError, match=told):
+        tasks.task_of(zoo.recipes.with_settings(recipe, {"model": model}))

@@ -79,10 +79,11 @@ def open_members(runs, crops=None):
         recipe = recipes.get(folder / "config.json")
         task = registry.variant(recipe.model).task
         if task != "classification":
+            asks = "translate" if task == "translation" else "predict"
             raise ValueError(
                 f"{folder} is a run of {task}; classifiers are evaluated so. What it "
-                f"reached on the test images is in {folder / 'results.json'} and its "
-                "report, and `kerasmith predict` asks it about more."
+                f"reached on the test split is in {folder / 'results.json'} and its "
+                f"report, and `kerasmith {asks}` asks it about more."
             )
         model = load_model(folder / "model.keras")
         members.append(

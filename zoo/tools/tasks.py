@@ -17,6 +17,7 @@ A task is a module with these functions, which a training run calls in this orde
 import importlib
 
 from .. import registry
+from ..recipes.text_recipe import TextRecipe
 
 TASKS = (
     "classification",
@@ -25,6 +26,7 @@ TASKS = (
     "text_classification",
     "translation",
 )
+OF_TEXTS = ("text_classification", "translation")
 
 
 def task_of(recipe):
@@ -37,7 +39,8 @@ def task_of(recipe):
         Module.
 
     Raises:
-        ValueError: If there is no such network, or nobody trains it by recipes.
+        ValueError: If there is no such network, nobody trains it by recipes, or it
+            reads images and the recipe is one of texts, or the other way round.
 
     Example:
 
@@ -50,5 +53,13 @@ def task_of(recipe):
         raise ValueError(
             f"{recipe.model} has no recipes: build it by kerasmith.zoo.build and train "
             "it by fit."
+        )
+    of_texts = isinstance(recipe, TextRecipe)
+    if of_texts != (name in OF_TEXTS):
+        reads, kind = ("images", "texts") if of_texts else ("texts", "images")
+        other = "lenet5_digits" if of_texts else "transformer_help_topics"
+        raise ValueError(
+            f"{recipe.model} reads {reads}, and {recipe.name} is a recipe of {kind}: "
+            f"start from a recipe of {reads}, such as {other}."
         )
     return importlib.import_module(f".{name}", __package__)

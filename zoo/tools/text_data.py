@@ -10,7 +10,6 @@ import numpy as np
 from ..data import text_batches
 from ..data.texts import TextDescription, load_texts
 from ..data.vocabulary import Vocabulary
-from ..recipes import TextRecipe
 from .feed import Feed
 
 
@@ -55,8 +54,7 @@ def load(recipe):
         `TextData`.
 
     Raises:
-        ValueError: If it is a recipe of images, there is no such set, or a vocabulary
-            cannot be learned.
+        ValueError: If there is no such set, or a vocabulary cannot be learned.
         ImportError: If a package that makes the set is not installed.
         ConnectionError: If it has to be downloaded and there is no network.
 
@@ -66,11 +64,6 @@ def load(recipe):
     >>> load(recipes.get("transformer_tiny_dates")).description.counts["dev"]
     2000
     """
-    if not isinstance(recipe, TextRecipe):
-        raise ValueError(
-            f"{recipe.model} reads texts, and {recipe.name} is a recipe of images: "
-            "start from a recipe of texts, such as transformer_help_topics."
-        )
     texts = load_texts(recipe.data)
     train = texts.splits["train"]
     write = not texts.description.labels
