@@ -12,7 +12,9 @@ RECIPE = TextRecipe(
     summary="dates of eleven languages to ISO 8601 by recurrent networks, offline",
     data="dates",
     model="seq2seq_bahdanau",
-    promise=Promise({"test_exact_match": 0.99}, None, "not yet measured here"),
+    promise=Promise(
+        {"test_exact_match": 0.99}, 5, "0.999, mean of the seeds 0 to 2 (0.997 to 1)"
+    ),
     options={"width": 128, "embedding": 32},
     target_vocabulary={},
     source_length=48,

@@ -12,7 +12,11 @@ RECIPE = TextRecipe(
     summary="dates of eleven languages to ISO 8601, offline",
     data="dates",
     model="transformer_tiny",
-    promise=Promise({"test_exact_match": 0.99}, None, "not yet measured here"),
+    promise=Promise(
+        {"test_exact_match": 0.99},
+        10,
+        "0.996, mean of the seeds 0 to 2 (0.992 to 0.998)",
+    ),
     target_vocabulary={},
     source_length=48,
     length=12,
