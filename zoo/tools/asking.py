@@ -30,10 +30,9 @@ def ask(script, what, path, *, texts=None, arrays=None, **options):
 
     Example:
 
-    >>> from . import gallery_served
-    >>> ask(gallery_served.__file__, "gallery", "nowhere", arrays={"images": [1]})
+    >>> ask("nowhere.py", "gallery", "saved_model")
     Traceback (most recent call last):
-    kerasmith.zoo.tools.parity.ExportMismatch: the gallery does not run: OSError: ...
+    kerasmith.zoo.tools.parity.ExportMismatch: the process that runs it broke off: ...
     """
     with tempfile.TemporaryDirectory() as folder:
         room = pathlib.Path(folder)
