@@ -52,7 +52,7 @@ def listed(texts, what="texts", who="a Translator"):
 
 
 def as_bytes(text):
-    """Give a text in UTF-8.
+    r"""Give a text in UTF-8.
 
     Lone surrogates, by which a command line hands on what is no UTF-8, stay what a
     vocabulary does not know.
@@ -65,14 +65,14 @@ def as_bytes(text):
 
     Example:
 
-    >>> as_bytes("\u00e9"), as_bytes(b"\xff")
+    >>> as_bytes("é"), as_bytes(b"\xff")
     (b'\xc3\xa9', b'\xff')
     """
     return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
 
 
 def as_text(text):
-    """Give what can be shown of a text.
+    r"""Give what can be shown of a text.
 
     Args:
         text: `str` or `bytes`.
