@@ -4,13 +4,14 @@ import functools
 
 from kerasmith.scripts.bench import Pair
 
-BATCHES = (1, 8, 32)
-SOURCE, LENGTH, BEAMS = 32, 64, 4
+# tokens to be written for so many sentences: the peer takes the square of their number
+LENGTHS = {1: 64, 8: 64, 32: 16}
+SOURCE, BEAMS = 32, 4
 START, END = 2, 3
 
 
 def decoding(batch):
-    """Time the beam search of a Transformer, for all of 64 tokens.
+    """Time the beam search of a Transformer, for all tokens of `LENGTHS`.
 
     `transformer_base` with random weights, 4 beams, sources of 32 tokens; the end is
     forbidden, so that each sentence has all its tokens. Tokens a second are those of
@@ -29,7 +30,7 @@ def decoding(batch):
     >>> decoding(8)[0].label
     '4 beams of transformer_base, 512 tokens, 8 sentences, against whole prefixes'
     """
-    label = f"{BEAMS} beams of transformer_base, {batch * LENGTH:,} tokens"
+    label = f"{BEAMS} beams of transformer_base, {batch * LENGTHS[batch]:,} tokens"
     sentences = f"{batch} sentence{'s' * (batch > 1)}"
     return [
         Pair(
@@ -66,12 +67,13 @@ def _search(batch):
     from kerasmith.zoo.steps import steps_of
     from kerasmith.zoo.tools.forward_step import forward_step
 
+    length = LENGTHS[batch]
     begin = steps_of(_model())
 
     def search(source):
-        step, state = begin(source, LENGTH, BEAMS)
+        step, state = begin(source, length, BEAMS)
         first = keras.ops.full((batch,), START, "int32")
-        options = {"end": END, "length": LENGTH, "width": BEAMS, "forbidden": (END,)}
+        options = {"end": END, "length": length, "width": BEAMS, "forbidden": (END,)}
         return layers.beam_search(step, state, first, **options).tokens
 
     return forward_step(search, keras.ops.convert_to_tensor(_sources(batch)))
@@ -103,7 +105,7 @@ def _peer(batch):
     target = np.full((batch * BEAMS, 1), START, "int32")
     totals = np.where(np.arange(BEAMS) > 0, -np.inf, np.zeros((batch, 1)))
     sentence = np.arange(batch)[:, None]
-    for _ in range(LENGTH):
+    for _ in range(LENGTHS[batch]):
         likely = _last_position().predict_on_batch({"source": source, "target": target})
         likely[:, END] = -np.inf
         words = np.argpartition(-likely, BEAMS, axis=1)[:, :BEAMS]
@@ -117,4 +119,4 @@ def _peer(batch):
     return target[::BEAMS, 1:]
 
 
-ROWS = {f"decoding_{batch}": functools.partial(decoding, batch) for batch in BATCHES}
+ROWS = {f"decoding_{batch}": functools.partial(decoding, batch) for batch in LENGTHS}

@@ -45,7 +45,7 @@ class LanguageModelSteps(Steps):
         x, known = self.positions(self.embedding(source)), []
         for block in blocks:
             known.append(block.known(x))
-            x = block.block(x, use_causal_mask=True)
+            x = block.block(x, use_causal_mask=True, training=False)
         there = ops.sum(ops.cast(ops.not_equal(source, 0), "int32"), axis=1)
         last = ops.maximum(there - 1, 0)
         before = ops.arange(ops.shape(source)[1], dtype="int32") < last[:, None]
