@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from ..layers import native
+from .steps_base import Steps
 
 
 def bias_of(allowed):
@@ -175,3 +176,68 @@ class BlockSteps:
     def scores(self, query, keys, bias):
         """Give the scores of few queries."""
         return ops.cast(self.products(query, keys), "float32") + bias
+
+
+class AttentionSteps(Steps):
+    """Steps of blocks that keep keys and values of what they have seen.
+
+    All beams' keys and values stand in one cache, one step's behind the other's, and
+    stay where they were written: which of them are a beam's own, its ancestors tell.
+
+    Args:
+        model: A network of `transformer`.
+        side: `"source"` or `"target"`, what it writes.
+        kind: Class of its blocks that write.
+
+    Example:
+
+    >>> from .. import layers
+    >>> from .transformer import transformer
+    >>> kind = layers.TransformerDecoderBlock
+    >>> model = transformer("transformer_tiny", vocabulary=30)
+    >>> len(AttentionSteps(model, "target", kind).blocks)
+    2
+    """
+
+    def __init__(self, model, side, kind):
+        super().__init__(model)
+        self.positions = self.layers[f"{side}_positions"]
+        self.norm = self.layers.get(f"{side}_norm")
+        self.blocks = [layer for layer in model.layers if isinstance(layer, kind)]
+
+    def through(self, blocks, embed):
+        """Give a step function that goes through all blocks.
+
+        The state has first among what `stays` what each block knows of what the beams
+        share, and what is added to the scores of it.
+
+        Args:
+            blocks: List of `BlockSteps` with a `step`.
+            embed: Function of the tokens `(batch, beams)`, the state and the index;
+                gives a row for each beam.
+        """
+        to_logits = self.logits()
+
+        def step(tokens, state, index, ancestors):
+            batch, width = ops.shape(tokens)
+            known, seen = state.stays[:2]
+            order = native.of("decoding").Heads(batch, width, blocks[0].heads)
+            room = ops.shape(state.grows[0])[2] // width
+            own = own_bias(ancestors, index, width, room)
+            at = Place(order, index * width, own, seen)
+            x, grows = embed(tokens, state, index), []
+            for number, block in enumerate(blocks):
+                kept = state.grows[2 * number : 2 * number + 2]
+                x, kept = block.step(x, kept, known[number], at)
+                grows += kept
+            x = x if self.norm is None else self.norm(x)
+            logits = to_logits(x)
+            logits = ops.reshape(logits, (batch, width, logits.shape[-1]))
+            return logits, state._replace(grows=grows)
+
+        return step
+
+    def table(self):
+        """Give the rows of all tokens, in the dtype that the network computes in."""
+        rows = ops.convert_to_tensor(self.embedding.embeddings)
+        return ops.cast(rows, self.positions.compute_dtype)

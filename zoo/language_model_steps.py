@@ -3,12 +3,10 @@
 from keras import ops
 
 from .. import layers
-from ..layers import native
-from .attention_steps import BlockSteps, Place, bias_of, own_bias
-from .steps_base import Steps
+from .attention_steps import AttentionSteps, BlockSteps, bias_of
 
 
-class LanguageModelSteps(Steps):
+class LanguageModelSteps(AttentionSteps):
     """Steps of a network that was trained to find the next token of a text.
 
     The keys and values of a prompt are computed at once, and its beams share them.
@@ -32,11 +30,7 @@ class LanguageModelSteps(Steps):
     """
 
     def __init__(self, model):
-        super().__init__(model)
-        self.positions = self.layers["source_positions"]
-        self.norm = self.layers.get("source_norm")
-        kind = layers.TransformerEncoderBlock
-        self.blocks = [layer for layer in model.layers if isinstance(layer, kind)]
+        super().__init__(model, "source", layers.TransformerEncoderBlock)
 
     def __call__(self, source, length, width):
         source = ops.cast(ops.convert_to_tensor(source), "int32")
@@ -49,32 +43,17 @@ class LanguageModelSteps(Steps):
         there = ops.sum(ops.cast(ops.not_equal(source, 0), "int32"), axis=1)
         last = ops.maximum(there - 1, 0)
         before = ops.arange(ops.shape(source)[1], dtype="int32") < last[:, None]
-        seen, to_logits = bias_of(before[:, None]), self.logits()
-        dtype = self.positions.compute_dtype
-        table = ops.cast(ops.convert_to_tensor(self.embedding.embeddings), dtype)
+        seen, table = bias_of(before[:, None]), self.table()
 
-        def step(tokens, state, index, ancestors):
-            batch, width = ops.shape(tokens)
-            known, seen, last = state.stays
-            order = native.of("decoding").Heads(batch, width, blocks[0].heads)
-            room = ops.shape(state.grows[0])[2] // width
-            at = Place(
-                order, index * width, own_bias(ancestors, index, width, room), seen
-            )
+        def embed(tokens, state, index):
             x = ops.take(table, ops.reshape(tokens, (-1, 1)), axis=0)
-            x = self.positions(x, offset=ops.repeat(last + index, width))[:, 0]
-            grows = []
-            for number, block in enumerate(blocks):
-                kept = state.grows[2 * number : 2 * number + 2]
-                x, kept = block.step(x, kept, known[number], at)
-                grows += kept
-            x = x if self.norm is None else self.norm(x)
-            logits = to_logits(x)
-            logits = ops.reshape(logits, (batch, width, logits.shape[-1]))
-            return logits, state._replace(grows=grows)
+            places = ops.repeat(state.stays[2] + index, ops.shape(tokens)[1])
+            return self.positions(x, offset=places)[:, 0]
 
         empty = [block.empty(source) for block in blocks for _ in range(2)]
-        return step, layers.DecodingState((), (known, seen, last), empty)
+        return self.through(blocks, embed), layers.DecodingState(
+            (), (known, seen, last), empty
+        )
 
     def _check_length(self, source, length):
         there, most = source.shape[1], self.positions.max_length

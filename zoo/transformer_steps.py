@@ -6,16 +6,12 @@ import keras
 from keras import ops
 
 from .. import layers
-from ..layers import native
-from .attention_steps import BlockSteps, Place, bias_of, own_bias, projection
-from .steps_base import Steps
+from .attention_steps import AttentionSteps, BlockSteps, bias_of, projection
 
 
-class TransformerSteps(Steps):
+class TransformerSteps(AttentionSteps):
     """Steps of blocks that keep keys and values of what they have seen.
 
-    All beams' keys and values stand in one cache, one step's behind the other's, and
-    stay where they were written: which of them are a beam's own, its ancestors tell.
     The beams of a sentence share the keys and values of its source.
 
     Args:
@@ -33,14 +29,10 @@ class TransformerSteps(Steps):
     """
 
     def __init__(self, model):
-        super().__init__(model)
+        super().__init__(model, "target", layers.TransformerDecoderBlock)
         self.encoder = keras.Model(
             model.get_layer("source").output, model.get_layer("memory").output
         )
-        self.positions = self.layers["target_positions"]
-        self.norm = self.layers.get("target_norm")
-        kind = layers.TransformerDecoderBlock
-        self.blocks = [layer for layer in model.layers if isinstance(layer, kind)]
 
     def __call__(self, source, length, width):
         source = ops.cast(ops.convert_to_tensor(source), "int32")
@@ -48,39 +40,20 @@ class TransformerSteps(Steps):
         blocks = [_Block(block) for block in self.blocks]
         known = [block.known(memory) for block in blocks]
         seen = bias_of(ops.not_equal(source, 0)[:, None])
-        to_logits, embed = self.logits(), self._embed(length)
-
-        def step(tokens, state, index, ancestors):
-            batch, width = ops.shape(tokens)
-            known, seen = state.stays
-            order = native.of("decoding").Heads(batch, width, blocks[0].heads)
-            own = own_bias(
-                ancestors, index, width, ops.shape(state.grows[0])[2] // width
-            )
-            x, grows = embed(ops.reshape(tokens, (-1,)), index), []
-            for number, block in enumerate(blocks):
-                kept = state.grows[2 * number : 2 * number + 2]
-                at = Place(order, index * width, own, seen)
-                x, kept = block.step(x, kept, known[number], at)
-                grows += kept
-            x = x if self.norm is None else self.norm(x)
-            logits = to_logits(x)
-            logits = ops.reshape(logits, (batch, width, logits.shape[-1]))
-            return logits, state._replace(grows=grows)
-
+        step = self.through(blocks, self._embed(length))
         empty = [block.empty(memory) for block in blocks for _ in range(2)]
         return step, layers.DecodingState((), (known, seen), empty)
 
     def _embed(self, length):
         """Give a function of tokens that all stand at one position, a row each."""
-        dtype = self.positions.compute_dtype
-        table = ops.cast(ops.convert_to_tensor(self.embedding.embeddings), dtype)
-        depth = table.shape[1]
-        positions = self.positions(ops.zeros((1, length, depth), dtype))[0]
-        scale = math.sqrt(depth) if self.positions.scale else 1
+        table = self.table()
+        zeros = ops.zeros((1, length, table.shape[1]), table.dtype)
+        positions = self.positions(zeros)[0]
+        scale = math.sqrt(table.shape[1]) if self.positions.scale else 1
 
-        def embed(tokens, index):
-            return scale * ops.take(table, tokens, axis=0) + positions[index]
+        def embed(tokens, state, index):
+            rows = ops.take(table, ops.reshape(tokens, (-1,)), axis=0)
+            return scale * rows + positions[index]
 
         return embed
 

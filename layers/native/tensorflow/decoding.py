@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from .. import heads
 from .xla import is_compiling
 
 
@@ -79,8 +80,10 @@ def products(queries, keys):
     return tf.matmul(queries, keys, transpose_b=True)
 
 
-class Heads:
-    """Order of rows of numbers: by beams, as projections give them, or by heads.
+class Heads(heads.Heads):
+    """Order of rows of numbers, without transpositions but where XLA compiles them.
+
+    oneDNN prepares a transposition for longer than it takes with few beams.
 
     Args:
         batch: Number of sentences.
@@ -96,7 +99,7 @@ class Heads:
     """
 
     def __init__(self, batch, width, heads):
-        self.batch, self.width, self.heads = batch, width, heads
+        super().__init__(batch, width, heads)
         beams = tf.range(batch * width)
         head = tf.range(heads)
         self._beams = tf.reshape(beams, (batch, 1, width))
@@ -106,20 +109,16 @@ class Heads:
 
     def apart(self, rows, parts):
         """Give rows of all beams as so many parts of `(batch, heads, beams, size)`."""
-        size = rows.shape[-1] // (parts * self.heads)
         if is_compiling():
-            rows = tf.reshape(rows, (self.batch, self.width, parts, self.heads, size))
-            return tf.unstack(tf.transpose(rows, (2, 0, 3, 1, 4)))
-        rows = tf.reshape(rows, (-1, size))
-        # oneDNN prepares a transposition for longer than it takes with few beams
+            return super().apart(rows, parts)
+        rows = tf.reshape(rows, (-1, rows.shape[-1] // (parts * self.heads)))
         places = self._beams * (parts * self.heads) + self._head
         return [tf.gather(rows, places + part * self.heads) for part in range(parts)]
 
     def together(self, found):
         """Give what was found for heads as rows of all beams."""
-        size = found.shape[-1]
         if is_compiling():
-            found = tf.transpose(found, (0, 2, 1, 3))
-            return tf.reshape(found, (-1, self.heads * size))
+            return super().together(found)
+        size = found.shape[-1]
         rows = tf.gather(tf.reshape(found, (-1, size)), self._rows)
         return tf.reshape(rows, (-1, self.heads * size))
