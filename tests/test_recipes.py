@@ -28,7 +28,9 @@ def test_every_recipe_builds(name):
     shape = {} if texts else {"input_shape": recipe.input_shape}
     model = without_numbers(lambda: zoo.build(recipe.model, **shape, **recipe.options))
     assert model.inputs[0].shape[1:] == ((None,) if texts else recipe.input_shape)
-    assert isinstance(keras.losses.get(recipe.loss), keras.losses.Loss)
+    loss = keras.losses.get(recipe.loss)
+    assert isinstance(loss, keras.losses.Loss)
+    assert loss.get_config().get("from_logits", True), "networks give logits"
     for layer in recipe.augment() if recipe.augment else []:
         assert isinstance(layer, keras.Layer)
 

@@ -19,7 +19,10 @@ RECIPE = TextRecipe(
     vocabulary={"kind": "subwords", "size": 8000, "lowercase": True},
     source_length=128,
     length=128,
-    loss={"class_name": "kerasmith>LabelSmoothingCrossEntropy", "config": {}},
+    loss={
+        "class_name": "kerasmith>LabelSmoothingCrossEntropy",
+        "config": {"from_logits": True},
+    },
     optimizer_options={"beta_2": 0.98, "epsilon": 1e-9},
     learning_rate=1e-3,
     schedule="noam",

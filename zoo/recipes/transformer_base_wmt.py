@@ -18,7 +18,10 @@ RECIPE = TextRecipe(
     vocabulary={"kind": "subwords", "size": 37_000},
     source_length=256,
     length=256,
-    loss={"class_name": "kerasmith>LabelSmoothingCrossEntropy", "config": {}},
+    loss={
+        "class_name": "kerasmith>LabelSmoothingCrossEntropy",
+        "config": {"from_logits": True},
+    },
     optimizer_options={"beta_2": 0.98, "epsilon": 1e-9},
     learning_rate=7e-4,
     schedule="noam",
