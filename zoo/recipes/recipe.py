@@ -12,6 +12,7 @@ import keras
 from ...callbacks.rates import DECAYS
 from ..choices import choose
 from ..parts import Parts
+from .named import gradient_clipping, optimizers, stopping_criterion
 
 CROSS_ENTROPY = {
     "class_name": "SparseCategoricalCrossentropy",
@@ -102,6 +103,10 @@ class Recipe:
         monitor: Metric whose best epoch is kept.
         patience: Epochs without an improvement of it after which training stops;
             `None` stops only where it is not finite.
+        stopping: Another criterion by which training stops, as text:
+            `"generalization_loss:5"`, `"up_successive:3"`; see `stopping_criterion`.
+        clipping: How gradients are clipped, as text: `"global_norm:1.0"`; see
+            `gradient_clipping`.
         epochs: Number of epochs.
         batch_size: Images in a batch.
         steps_per_execution: Batches in one call of the compiled step; `None` takes
@@ -142,6 +147,8 @@ class Recipe:
     callbacks: Callable[[Any, Any], list[keras.callbacks.Callback]] = no_more
     monitor: str = "val_loss"
     patience: int | None = None
+    stopping: str | None = None
+    clipping: str | None = None
     epochs: int = 10
     batch_size: int = 32
     steps_per_execution: int | None = None
@@ -185,6 +192,8 @@ class Recipe:
         choose("metric to monitor", self.monitor, MONITORS)
         choose("precision", self.precision, PRECISIONS)
         choose("optimizer", self.optimizer, optimizers())
+        stopping_criterion(self.stopping)
+        gradient_clipping(self.clipping)
         keras.losses.get(self.loss)
         _check_options("optimizer_options", self.optimizer_options)
 
@@ -312,27 +321,6 @@ def read_config(path):
             "Train again with the recipe's name."
         ) from None
     return config
-
-
-def optimizers():
-    """Name the optimizers that Keras has.
-
-    Returns:
-        List of names as Keras looks them up.
-
-    Example:
-
-    >>> "adam" in optimizers()
-    True
-    """
-    found = (getattr(keras.optimizers, name) for name in dir(keras.optimizers))
-    base = keras.optimizers.Optimizer
-    return sorted(
-        kind.__name__.lower()
-        for kind in found
-        if isinstance(kind, type) and issubclass(kind, base) and kind is not base
-        if kind is not keras.optimizers.LossScaleOptimizer
-    )
 
 
 def _settings(recipe):

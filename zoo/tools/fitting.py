@@ -16,6 +16,7 @@ from ...callbacks import (
 )
 from ...callbacks.files import replacing
 from .. import registry
+from ..recipes.named import gradient_clipping, stopping_criterion
 from ..recipes.recipe import NOAM
 from .card import card
 from .finetune import freeze_up_to, stage_rates
@@ -152,6 +153,8 @@ def fit(recipe, model, data, folder, verbose: str | int = "auto"):
     """
     stopping, log = _stopping(recipe, folder), HistoryLog(folder / "history.csv")
     callbacks = [stopping, _learning_rate(recipe, folder)]
+    clipping = gradient_clipping(recipe.clipping)
+    callbacks += [clipping] if clipping else []
     callbacks += [*recipe.callbacks(data, folder), log]
     if recipe.rate_decay != 1:
         callbacks.append(stage_rates(model, recipe.rate_decay))
@@ -193,6 +196,8 @@ def _stopping(recipe, folder):
     criterion = Diverged()
     if recipe.patience:
         criterion |= Patience(recipe.patience)
+    if named := stopping_criterion(recipe.stopping):
+        criterion |= named
     keep = folder / "training" / "best.weights.h5"
     return EarlyStopping(criterion, recipe.monitor, keep=keep)
 
