@@ -17,7 +17,7 @@ FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 # public things whose docstring needs no example, and why
 WITHOUT_EXAMPLE = {
-    "kerasmith.zoo.parts.PartKeywords": "types for editors of what Parts explains",
+    "kerasmith.zoo.named_parts.PartKeywords": "types for editors of what Parts says",
     "kerasmith.zoo.tools.calls.symbols": "serves the functions of its own file",
 }
 

@@ -24,8 +24,10 @@ import keras
 from .. import layers
 from . import classifier
 from .choices import choose
-from .parts import PartKeywords, Parts
+from .named_parts import PartKeywords
+from .parts import Parts
 from .pieces import mark, max_pool
+from .space_rows import PLAIN_NETWORK
 
 PAPER = (
     "Krizhevsky et al., 2012, https://papers.nips.cc/paper/"
@@ -73,6 +75,7 @@ VARIANTS = {
         local_response=False,
     ),
 }
+SPACE = PLAIN_NETWORK
 
 
 def alexnet(

@@ -30,8 +30,10 @@ import keras
 from .. import layers
 from . import classifier
 from .choices import choose
-from .parts import PartKeywords, Parts
+from .named_parts import PartKeywords
+from .parts import Parts
 from .pieces import mark, whole_eights
+from .space_rows import RESIDUAL_NETWORK, norms
 
 # a block gives it a quarter of the channels that it begins with as units
 squeeze_excite = functools.partial(layers.SqueezeExcite, activation="silu")
@@ -137,6 +139,9 @@ VARIANTS = {
     "efficientnet_b6": _published("B6", "84.0 / 96.8", 2.6, 1.8, 528, dropout=0.5),
     "efficientnet_b7": _published("B7", "84.3 / 97.0", 3.1, 2.0, 600, dropout=0.5),
 }
+# squeeze-and-excitation is part of its blocks
+SPACE = {name: row for name, row in RESIDUAL_NETWORK.items() if name != "attention"}
+SPACE |= {"norm": norms(2, 4, 8)}
 
 
 def efficientnet(

@@ -22,8 +22,10 @@ import keras
 from .. import layers
 from . import classifier
 from .choices import choose
-from .parts import PartKeywords, Parts
+from .named_parts import PartKeywords
+from .parts import Parts
 from .pieces import mark, max_pool
+from .space_rows import PLAIN_NETWORK, norms
 
 # the smallest images whose maps fill the window of an auxiliary head, by stem
 WITH_HEADS = {"paper": 65, "small": 17}
@@ -171,6 +173,7 @@ VARIANTS = {
         smallest=75,
     ),
 }
+SPACE = {**PLAIN_NETWORK, "norm": norms(2, 4, 8)}
 
 
 def inception(

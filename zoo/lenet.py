@@ -23,8 +23,10 @@ import numpy as np
 from .. import layers
 from . import classifier
 from .choices import choose
-from .parts import PartKeywords, Parts
+from .named_parts import PartKeywords
+from .parts import Parts
 from .pieces import mark
+from .space_rows import PLAIN_NETWORK, norms
 
 # table I of the paper: the maps of S2 that each map of C3 sees
 C3_TABLE = (
@@ -83,6 +85,7 @@ VARIANTS = {
         original=False,
     ),
 }
+SPACE = {**PLAIN_NETWORK, "norm": norms(2)}
 
 
 def lenet(

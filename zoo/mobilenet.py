@@ -28,8 +28,10 @@ import keras
 from .. import layers
 from . import classifier
 from .choices import choose
-from .parts import PartKeywords, Parts
+from .named_parts import PartKeywords
+from .parts import Parts
 from .pieces import mark, whole_eights
+from .space_rows import PLAIN_NETWORK, OneOf, norms
 
 V1 = "Howard et al., 2017, https://arxiv.org/abs/1704.04861"
 V2 = "Sandler et al., 2018, https://arxiv.org/abs/1801.04381"
@@ -101,6 +103,11 @@ VARIANTS = {
     "mobilenet_v2_075": _v2(0.75, "69.8", " (TF-Slim)"),
     "mobilenet_v2_130": _v2(1.3, "74.4", " (TF-Slim)"),
     "mobilenet_v2_140": _v2(1.4, "74.7"),
+}
+SPACE = {
+    **PLAIN_NETWORK,
+    "norm": norms(2, 4, 8),
+    "width": OneOf((0.25, 0.35, 0.5, 0.75, 1.0, 1.4)),
 }
 
 

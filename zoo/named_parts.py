@@ -1,11 +1,29 @@
 """What the exchangeable parts may be given as: text, callables, Keras' own names."""
 
-from typing import Any
+import dataclasses
+from collections.abc import Callable
+from typing import Any, TypedDict
 
 import keras
 
 from .. import layers
 from .choices import choose
+
+LayerFactory = Callable[[], keras.layers.Layer]
+
+
+class PartKeywords(TypedDict, total=False):
+    """The keywords by which every family takes its parts: see `kerasmith.zoo.Parts`."""
+
+    norm: LayerFactory | str | None
+    activation: Any
+    dropout: LayerFactory | str | None
+    drop_path: float
+    attention: LayerFactory | str | None
+    kernel_initializer: Any
+    kernel_regularizer: Any
+    kernel_constraint: Any
+
 
 # What text may name, with the values behind the colon: "group:8", "dropout:0.5".
 NAMED = {
@@ -36,6 +54,27 @@ NAMED = {
         "min_max_norm": layers.MinMaxNorm,
     },
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class NamedPart:
+    """A part that text named, which makes a new layer each time.
+
+    Args:
+        text: The text.
+        make: Callable without arguments that returns the layer.
+
+    Example:
+
+    >>> NamedPart("group:8", lambda: layers.GroupNormalization(8))().groups
+    8
+    """
+
+    text: str
+    make: Callable[[], Any]
+
+    def __call__(self):
+        return self.make()
 
 
 def makes_layers(activation):
@@ -89,7 +128,7 @@ def factory(kind, part) -> Any:
         name, _, value = part.partition(":")
         make = choose(kind, name, NAMED[kind])
         values = [_number(kind, part, text) for text in value.split(",") if text]
-        return lambda: make(*values)
+        return NamedPart(part, lambda: make(*values))
     if isinstance(part, keras.layers.Layer) or not callable(part):
         raise TypeError(
             f"{kind} needs a callable without arguments that returns a new layer, "

@@ -19,8 +19,10 @@ import keras
 
 from . import classifier
 from .choices import choose
-from .parts import PartKeywords, Parts
+from .named_parts import PartKeywords
+from .parts import Parts
 from .pieces import mark, max_pool
+from .space_rows import MAP_DROPOUT, PLAIN_NETWORK, norms
 
 PAPER = "Lin et al., 2014, https://arxiv.org/abs/1312.4400"
 
@@ -66,6 +68,7 @@ VARIANTS = {
         large=True,
     ),
 }
+SPACE = {**PLAIN_NETWORK, "norm": norms(2), "dropout": MAP_DROPOUT}
 
 
 def nin(

@@ -1,33 +1,19 @@
 """The exchangeable parts that every architecture is built from."""
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any, TypedDict
+from typing import Any
 
 import keras
 
 from .. import layers
 from .choices import choose
 from .named_parts import factory, makes_layers, named_or_found
-from .pieces import CONVOLUTIONS, pad
+from .pieces import CONVOLUTIONS, apply_new, pad
+from .space import declare
+from .space_rows import RESIDUAL_NETWORK
 
 # what every family takes beside its parts
 OPTIONS = ("classes", "input_shape", "top", "stem", "weights")
-
-LayerFactory = Callable[[], keras.layers.Layer]
-
-
-class PartKeywords(TypedDict, total=False):
-    """The keywords by which every family takes its parts: see `Parts`."""
-
-    norm: LayerFactory | str | None
-    activation: Any
-    dropout: LayerFactory | str | None
-    drop_path: float
-    attention: LayerFactory | str | None
-    kernel_initializer: Any
-    kernel_regularizer: Any
-    kernel_constraint: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +70,31 @@ class Parts:
             raise ValueError(
                 f"drop_path needs a rate in [0, 1), received {self.drop_path}."
             )
+
+    @classmethod
+    def from_hyperparameters(cls, hp, *, without=(), **fixed):
+        """Let a search choose the parts of a model of one's own.
+
+        Args:
+            hp: `keras_tuner.HyperParameters`.
+            without: Names of parts that keep their defaults.
+            **fixed: Parts that do not vary, such as `norm="group:8"`.
+
+        Returns:
+            New `Parts`.
+
+        Raises:
+            ValueError: If a part cannot be what it is fixed to.
+
+        Example:
+
+        >>> import keras_tuner
+        >>> Parts.from_hyperparameters(keras_tuner.HyperParameters()).activation
+        'relu'
+        """
+        rows = RESIDUAL_NETWORK.items()
+        table = {name: row for name, row in rows if name not in without}
+        return cls(**declare(hp, table, fixed=fixed))
 
     def override(self, family, keywords, *, without=(), options=()):
         """Exchange parts by keyword.
@@ -288,7 +299,7 @@ class Parts:
         >>> Parts(norm="batch").normalize(keras.Input((9, 7, 3)), "norm").shape
         (None, 9, 7, 3)
         """
-        return _apply(self.norm, x, name)
+        return apply_new(self.norm, x, name)
 
     def activate(self, x, name):
         """Apply the activation in a layer of its own.
@@ -306,7 +317,7 @@ class Parts:
         (None, 9)
         """
         if makes_layers(self.activation):
-            return _apply(self.activation, x, name)
+            return apply_new(self.activation, x, name)
         return layers.Activation(self.activation, name=name)(x)
 
     def drop(self, x, name):
@@ -324,7 +335,7 @@ class Parts:
         >>> Parts(dropout="dropout:0.5").drop(keras.Input((9,)), "drop").shape
         (None, 9)
         """
-        return _apply(self.dropout, x, name)
+        return apply_new(self.dropout, x, name)
 
     def attend(self, x, name):
         """Apply attention, where there is such a part.
@@ -342,7 +353,7 @@ class Parts:
         >>> parts.attend(keras.Input((9, 7, 8)), "stage1_attention").shape
         (None, 9, 7, 8)
         """
-        return _apply(self.attention, x, name)
+        return apply_new(self.attention, x, name)
 
     def residual(self, shortcut, branch, rate, name):
         """Add a branch to its shortcut, dropped at a rate.
@@ -387,14 +398,3 @@ class Parts:
             f"{kind}_regularizer": self.kernel_regularizer,
             f"{kind}_constraint": self.kernel_constraint,
         }
-
-
-def _apply(factory, x, name):
-    """Apply a new layer; its name is ours, so that it is the same in every process."""
-    if factory is None:
-        return x
-    layer = factory()
-    if not isinstance(layer, keras.layers.Layer):
-        raise TypeError(f"the part for {name} made {layer!r}, which is no Keras layer.")
-    layer.name = name
-    return layer(x)

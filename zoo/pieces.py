@@ -112,3 +112,31 @@ def whole_eights(filters):
     """
     rounded = max(8, int(filters + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * filters else rounded
+
+
+def apply_new(factory, x, name):
+    """Apply a new layer; its name is ours, so that it is the same in every process.
+
+    Args:
+        factory: Callable without arguments that makes a layer, or `None` for none.
+        x: Symbolic tensor.
+        name: Name of the layer.
+
+    Returns:
+        Symbolic tensor.
+
+    Raises:
+        TypeError: If it makes something else.
+
+    Example:
+
+    >>> apply_new(keras.layers.ReLU, keras.Input((9,)), "relu").shape
+    (None, 9)
+    """
+    if factory is None:
+        return x
+    layer = factory()
+    if not isinstance(layer, keras.layers.Layer):
+        raise TypeError(f"the part for {name} made {layer!r}, which is no Keras layer.")
+    layer.name = name
+    return layer(x)

@@ -25,6 +25,7 @@ from .choices import choose
 from .parts import Parts
 from .pieces import mark
 from .sequences import SequencePartKeywords, check_counts, exchange, lengths_of
+from .space_rows import KERNELS, Between, OneOf
 
 CELLS = {
     "lstm": keras.layers.LSTM,
@@ -81,6 +82,15 @@ VARIANTS = {
         pooling="max",
         dropout=0.2,
     ),
+}
+SPACE = {
+    "cell": OneOf(("lstm", "gru", "simple")),
+    "depth": OneOf((1, 2, 3)),
+    "width": OneOf((32, 64, 128, 256)),
+    "embedding": OneOf((32, 64, 128, 256)),
+    "pooling": OneOf(POOLINGS),
+    "dropout": Between(0.0, 0.6),
+    **KERNELS,
 }
 
 

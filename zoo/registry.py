@@ -101,6 +101,27 @@ def variant(name):
     return row
 
 
+def family(name):
+    """Tell the family of an architecture.
+
+    Args:
+        name: One of `names()`.
+
+    Returns:
+        Name of the family, which is that of its file.
+
+    Raises:
+        ValueError: If the name is unknown.
+
+    Example:
+
+    >>> family("resnet50")
+    'resnet'
+    """
+    builder, _ = choose("architecture", name, _variants())
+    return builder.__module__.rpartition(".")[2]
+
+
 def _variants():
     """Map each name to its family's builder and its row in the family's table."""
     found: dict[str, Any] = {}

@@ -22,8 +22,10 @@ from typing import Unpack
 from .. import layers
 from . import classifier
 from .choices import choose
-from .parts import PartKeywords, Parts
+from .named_parts import PartKeywords
+from .parts import Parts
 from .pieces import mark, max_pool
+from .space_rows import RESIDUAL_NETWORK
 
 RESIDUAL = "He et al., 2016, https://arxiv.org/abs/1512.03385"
 IDENTITY = "He et al., 2016, https://arxiv.org/abs/1603.05027"
@@ -149,6 +151,7 @@ VARIANTS = {
         1001, ", pre-activation, bottlenecks", "4.92", convolutions=3, **BEFORE
     ),
 }
+SPACE = RESIDUAL_NETWORK
 
 
 def resnet(

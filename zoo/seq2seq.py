@@ -30,6 +30,7 @@ from .sequences import (
     lengths_of,
     mark_logits,
 )
+from .space_rows import KERNELS, Between, OneOf
 
 CELLS = {
     "lstm": keras.layers.LSTMCell,
@@ -99,6 +100,18 @@ VARIANTS = {
         score="multiplicative",
         dropout=0.2,
     ),
+}
+SPACE = {
+    "cell": OneOf(("gru", "lstm")),
+    "depth": OneOf((1, 2, 3, 4)),
+    "width": OneOf((64, 128, 256, 512, 1024)),
+    "embedding": OneOf((32, 64, 128, 256, 512)),
+    "score": OneOf(("additive", "multiplicative")),
+    "input_feeding": OneOf((False, True)),
+    "dropout": Between(0.0, 0.5),
+    "zoneout": Between(0.0, 0.3),
+    "scheduled_sampling": Between(0.0, 0.5),
+    **KERNELS,
 }
 
 

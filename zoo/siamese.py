@@ -21,7 +21,9 @@ import keras
 from .. import layers
 from . import classifier, registry
 from .choices import choose
-from .parts import PartKeywords, Parts
+from .named_parts import PartKeywords
+from .parts import Parts
+from .space_rows import PLAIN_NETWORK, OneOf, norms
 
 COMPARISONS = ("absolute", "chi_square")
 EMBEDDER = "embedder"
@@ -62,6 +64,11 @@ VARIANTS = {
         paper="Taigman et al., 2014, https://doi.org/10.1109/CVPR.2014.220",
         head="logistic",
     ),
+}
+SPACE = {
+    **PLAIN_NETWORK,
+    "norm": norms(2),
+    "embedding": OneOf((16, 32, 64, 128, 256)),
 }
 HEADS = tuple(row.head for row in VARIANTS.values())
 

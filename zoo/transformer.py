@@ -30,6 +30,7 @@ from .sequences import (
     lengths_of,
     mark_logits,
 )
+from .space_rows import ACTIVATION, DROP_PATH, KERNELS, Between, OneOf
 
 PAPER = "Vaswani et al., 2017, https://arxiv.org/abs/1706.03762"
 OPTIONS = ("vocabulary", "target_vocabulary", "classes", "length", "depth", "width")
@@ -130,6 +131,18 @@ VARIANTS = {
         positions="learned",
         length=512,
     ),
+}
+SPACE = {
+    "depth": OneOf((1, 2, 3, 4, 6)),
+    "width": OneOf((64, 128, 256, 512)),
+    "heads": OneOf((2, 4, 8)),
+    "feed_forward": OneOf((128, 256, 512, 1024, 2048)),
+    "dropout": Between(0.0, 0.5),
+    "norm_first": OneOf((False, True)),
+    "positions": OneOf(("sinusoidal", "learned")),
+    "activation": ACTIVATION,
+    "drop_path": DROP_PATH,
+    **KERNELS,
 }
 
 

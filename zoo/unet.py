@@ -24,8 +24,10 @@ from .. import layers
 from . import classifier
 from .choices import choose
 from .doubling import BilinearDoubling
-from .parts import PartKeywords, Parts
+from .named_parts import PartKeywords
+from .parts import Parts
 from .pieces import CONVOLUTIONS, mark, max_pool, of_positions
+from .space_rows import MAP_DROPOUT, PLAIN_NETWORK, OneOf
 from .unet_encoder import continue_maps, encode
 
 PAPER = "Ronneberger et al., 2015, https://arxiv.org/abs/1505.04597"
@@ -71,6 +73,14 @@ VARIANTS = {
         classes=1,
         input_shape=(256, 256, 3),
     ),
+}
+SPACE = {
+    **PLAIN_NETWORK,
+    "dropout": MAP_DROPOUT,
+    "depth": OneOf((2, 3, 4)),
+    "width": OneOf((8, 16, 32, 64)),
+    "upsampling": OneOf(UPSAMPLINGS),
+    "attention_gates": OneOf((False, True)),
 }
 
 

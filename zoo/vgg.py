@@ -15,8 +15,10 @@ from typing import Unpack
 from .. import layers
 from . import classifier
 from .choices import choose
-from .parts import PartKeywords, Parts
+from .named_parts import PartKeywords
+from .parts import Parts
 from .pieces import mark, max_pool
+from .space_rows import PLAIN_NETWORK
 
 PAPER = "Simonyan and Zisserman, 2015, https://arxiv.org/abs/1409.1556"
 PARTS = Parts(dropout="dropout:0.5", kernel_initializer="he_normal")
@@ -73,6 +75,7 @@ VARIANTS = {
         for n in DEPTHS
     },
 }
+SPACE = PLAIN_NETWORK
 
 
 def vgg(

@@ -35,9 +35,10 @@ import keras
 from .. import layers
 from . import classifier
 from .choices import choose
-from .named_parts import makes_layers
-from .parts import PartKeywords, Parts
+from .named_parts import PartKeywords, makes_layers
+from .parts import Parts
 from .pieces import mark
+from .space_rows import ACTIVATION, DROP_PATH, DROPOUT, KERNELS, Between, OneOf
 
 VIT = "Dosovitskiy et al., 2021, https://arxiv.org/abs/2010.11929"
 DEIT = "Touvron et al., 2021, https://arxiv.org/abs/2012.12877"
@@ -104,6 +105,15 @@ VARIANTS = {
     "vit_base_32": _vit("B", "73.38", 32, **BASE),
     "vit_large": _vit("L", "76.53", **LARGE),
     "vit_large_32": _vit("L", "71.16", 32, **LARGE),
+}
+SPACE = {
+    "depth": OneOf((2, 4, 6, 8, 12)),
+    "pooling": OneOf(POOLINGS),
+    "block_dropout": Between(0.0, 0.3),
+    "activation": ACTIVATION,
+    "dropout": DROPOUT,
+    "drop_path": DROP_PATH,
+    **KERNELS,
 }
 
 
