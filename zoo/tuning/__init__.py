@@ -1,0 +1,1 @@
+"""Searching for hyperparameters: the search, its record, its report."""
