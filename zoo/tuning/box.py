@@ -1,15 +1,14 @@
-"""Boxes in a space of hyperparameters: round good trials, and draws from them.
+"""Boxes in a space of hyperparameters: round the best trial, and draws from them.
 
 Every ordered hyperparameter is seen on the unit interval of its own scale, linear or
 logarithmic, as keras-tuner samples it; a box holds an interval of it. Of an unordered
 one a box holds the choices that are left. Nothing here remembers anything: the same
 trials give the same box, and the same box and numbers the same draw.
-
-The functions take keras-tuner's hyperparameters as they are and import nothing of it.
 """
 
 import dataclasses
-import math
+
+from .scales import identity, interval, is_active, is_ordered, nearest, value_at
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,181 +29,19 @@ class Finished:
     loss: float
 
 
-def identity(parameter):
-    """Name a hyperparameter apart from those of the same name elsewhere.
-
-    Args:
-        parameter: `keras_tuner.engine.hyperparameters.HyperParameter`.
-
-    Returns:
-        Text with its name and its conditions.
-
-    Example:
-
-    >>> import keras_tuner
-    >>> space = keras_tuner.HyperParameters()
-    >>> _ = space.Choice("kind", ["a", "b"])
-    >>> _ = space.Int("units", 1, 9, parent_name="kind", parent_values=["b"])
-    >>> [identity(parameter) for parameter in space.space]
-    ['kind', "units if kind in ['b']"]
-    """
-    terms = [f"{c.name} in {c.values}" for c in parameter.conditions]
-    return " if ".join([parameter.name, *([" and ".join(terms)] if terms else [])])
-
-
-def is_active(parameter, values):
-    """Tell whether a hyperparameter has a value at all beside others.
-
-    Args:
-        parameter: `keras_tuner.engine.hyperparameters.HyperParameter`.
-        values: Map from name to value.
-
-    Returns:
-        Whether all its conditions hold.
-
-    Example:
-
-    >>> import keras_tuner
-    >>> space = keras_tuner.HyperParameters()
-    >>> _ = space.Boolean("deep")
-    >>> _ = space.Int("units", 1, 9, parent_name="deep", parent_values=[True])
-    >>> is_active(space.space[1], {"deep": True}), is_active(space.space[1], {})
-    (True, False)
-    """
-    return all(condition.is_active(values) for condition in parameter.conditions)
-
-
-def is_ordered(parameter):
-    """Tell whether neighbours of a value are worth trying.
-
-    Args:
-        parameter: `keras_tuner.engine.hyperparameters.HyperParameter`.
-
-    Returns:
-        `True` for numbers and for ordered choices, `False` for the others.
-
-    Example:
-
-    >>> import keras_tuner
-    >>> space = keras_tuner.HyperParameters()
-    >>> _ = space.Choice("size", [1, 2]), space.Choice("kind", ["a", "b"])
-    >>> [is_ordered(parameter) for parameter in space.space]
-    [True, False]
-    """
-    return getattr(parameter, "ordered", False) or hasattr(parameter, "sampling")
-
-
-def count(parameter):
-    """Count the values that a hyperparameter can have.
-
-    Args:
-        parameter: `keras_tuner.engine.hyperparameters.HyperParameter`.
-
-    Returns:
-        A number, infinite for a `Float` without steps.
-
-    Example:
-
-    >>> import keras_tuner
-    >>> space = keras_tuner.HyperParameters()
-    >>> _ = space.Int("units", 4, 64, sampling="log"), space.Float("rate", 0, 1)
-    >>> _ = space.Int("depth", 2, 16, step=2, sampling="log")
-    >>> [count(parameter) for parameter in space.space]
-    [61, inf, 4]
-    """
-    if not hasattr(parameter, "sampling") or parameter.step is not None:
-        return len(tuple(parameter.values))
-    if parameter.min_value == parameter.max_value:
-        return 1
-    whole = isinstance(parameter.min_value, int)
-    return parameter.max_value - parameter.min_value + 1 if whole else math.inf
-
-
-def value_at(parameter, unit):
-    """Give the value at a place of the unit interval.
-
-    Args:
-        parameter: `keras_tuner.engine.hyperparameters.HyperParameter`.
-        unit: Number in [0, 1].
-
-    Returns:
-        The value, never outside the range.
-
-    Example:
-
-    >>> import keras_tuner
-    >>> space = keras_tuner.HyperParameters()
-    >>> _ = space.Float("rate", 1e-4, 1.0, sampling="log")
-    >>> round(value_at(space.space[0], 0.5), 6), value_at(space.space[0], 1.0)
-    (0.01, 1.0)
-    """
-    value = parameter.prob_to_value(unit)
-    if not hasattr(parameter, "sampling"):
-        return value
-    return min(max(value, parameter.min_value), parameter.max_value)
-
-
-def position(parameter, value):
-    """Find the place of a value on the unit interval.
-
-    Args:
-        parameter: `keras_tuner.engine.hyperparameters.HyperParameter`, an ordered one.
-        value: One of its values.
-
-    Returns:
-        Number in [0, 1]; the middle of its share where the values are steps.
-
-    Example:
-
-    >>> import keras_tuner
-    >>> space = keras_tuner.HyperParameters()
-    >>> _ = space.Float("rate", 1e-4, 1.0, sampling="log")
-    >>> _ = space.Choice("size", [16, 32])
-    >>> [position(space.space[0], 0.01), position(space.space[1], 32)]
-    [0.5, 0.75]
-    """
-    # keras-tuner rounds steps that are no integers down, at times to the step below
-    if not hasattr(parameter, "sampling") or (
-        parameter.step is not None and isinstance(parameter.min_value, float)
-    ):
-        steps = [float(step) for step in parameter.values]
-        nearest = min(range(len(steps)), key=lambda i: abs(steps[i] - value))
-        return (nearest + 0.5) / len(steps)
-    return min(max(parameter.value_to_prob(value), 0.0), 1.0)
-
-
-def interval(centre, width):
-    """Lay an interval round a place of the unit interval, moved inside at an edge.
-
-    Args:
-        centre: Number in [0, 1].
-        width: Its width, at most 1.
-
-    Returns:
-        Its two ends.
-
-    Example:
-
-    >>> interval(0.5, 0.5), interval(0.9, 0.5)
-    ((0.25, 0.75), (0.5, 1.0))
-    """
-    low = min(max(centre - width / 2, 0.0), 1.0 - width)
-    return low, low + width
-
-
-def kept_choices(parameter, finished, level):
+def kept_choices(parameter, finished, significance):
     """Drop the choices that did clearly worse than the best trial's.
 
     A choice is dropped when the losses of its trials lie above those of the best
-    trial's choice by a one-sided Mann-Whitney test at `level`. The best trial's choice
-    always stays, and so does one with too few trials to tell.
+    trial's choice by a one-sided Mann-Whitney test. The best trial's choice always
+    stays, and so does one with too few trials to tell.
 
     Args:
         parameter: `keras_tuner.engine.hyperparameters.HyperParameter`, an unordered
             one.
         finished: List of `Finished`.
-        level: Chance at which a choice as good as the best is dropped by luck, each
-            time it is asked; 0 drops none.
+        significance: Chance at which a choice as good as the best is dropped by luck,
+            each time it is asked; 0 drops none.
 
     Returns:
         The choices that stay, a tuple.
@@ -222,39 +59,49 @@ def kept_choices(parameter, finished, level):
     """
     choices = tuple(parameter.values)
     losses = {choice: [] for choice in choices}
-    for trial in finished:
-        if is_active(parameter, trial.values):
-            if trial.values.get(parameter.name) in losses:
-                losses[trial.values[parameter.name]].append(trial.loss)
+    for trial in _where_active(parameter, finished):
+        choice = nearest(choices, trial.values[parameter.name])
+        if choice in losses:
+            losses[choice].append(trial.loss)
     tried = [choice for choice in choices if losses[choice]]
-    if not tried or level == 0:
+    if not tried or significance == 0:
         return choices
     best = min(tried, key=lambda choice: min(losses[choice]))
     return tuple(
         choice
         for choice in choices
-        if choice == best or not _is_worse(losses[choice], losses[best], level)
+        if choice == best or not _is_worse(losses[choice], losses[best], significance)
     )
 
 
-def _is_worse(losses, others, level):
+def _where_active(parameter, finished):
+    return [
+        trial
+        for trial in finished
+        if parameter.name in trial.values and is_active(parameter, trial.values)
+    ]
+
+
+def _is_worse(losses, others, significance):
     if not losses:
         return False
     from scipy.stats import mannwhitneyu
 
-    return mannwhitneyu(losses, others, alternative="greater").pvalue <= level
+    test = mannwhitneyu(losses, others, alternative="greater")
+    return bool(test.pvalue <= significance)
 
 
-def box(space, finished, widths, level):
-    """Lay a box round a trial.
+def box(space, finished, width, significance):
+    """Lay a box round the best trial.
+
+    A hyperparameter that was not active in the best trial is laid round the best of
+    those in which it was, and keeps its whole range where there was none.
 
     Args:
         space: List of `keras_tuner.engine.hyperparameters.HyperParameter`.
-        finished: List of `Finished`. The first in which a hyperparameter was active
-            is the one that its interval lies round.
-        widths: Map from `identity` to the width of the interval, at most 1. A
-            hyperparameter that is not in it keeps its whole range.
-        level: See `kept_choices`.
+        finished: List of `Finished`. Of equals the first counts as the best.
+        width: Share of each range that stays, at most 1. At 1 everything stays.
+        significance: See `kept_choices`.
 
     Returns:
         Map from `identity` to the two ends of an interval, or to the choices left.
@@ -265,22 +112,21 @@ def box(space, finished, widths, level):
     >>> space = keras_tuner.HyperParameters()
     >>> _ = space.Float("rate", 1e-4, 1.0, sampling="log"), space.Boolean("deep")
     >>> tried = [Finished({"rate": 0.01, "deep": True}, 0.5)]
-    >>> box(space.space, tried, {"rate": 0.25, "deep": 0.25}, 0.05)
+    >>> box(space.space, tried, 0.25, 0.05)
     {'rate': (0.375, 0.625), 'deep': (True, False)}
     """
     laid = {}
     for parameter in space:
-        name = identity(parameter)
-        width = widths.get(name, 1.0)
+        known = _where_active(parameter, finished)
         if not is_ordered(parameter):
-            kept = kept_choices(parameter, finished, level if width < 1 else 0)
-            laid[name] = kept
-            continue
-        # a step to either side can always be taken
-        width = min(1.0, max(width, 2 / count(parameter)))
-        values = [t.values for t in finished if is_active(parameter, t.values)]
-        known = [v[parameter.name] for v in values if parameter.name in v]
-        laid[name] = interval(position(parameter, known[0]), width) if known else (0, 1)
+            level = significance if width < 1 else 0
+            laid[identity(parameter)] = kept_choices(parameter, known, level)
+        elif known and width < 1:
+            best = min(known, key=lambda trial: trial.loss)
+            value = best.values[parameter.name]
+            laid[identity(parameter)] = interval(parameter, value, width)
+        else:
+            laid[identity(parameter)] = (0.0, 1.0)
     return laid
 
 
@@ -305,15 +151,13 @@ def draw(space, laid, uniform):
     {'kind': 'b', 'rate': 0.75}
     """
     values, waiting = {}, list(space)
-    while active := [p for p in waiting if is_active(p, values)]:
-        for parameter in active:
-            name = identity(parameter)
-            chance, held = uniform(name), laid[name]
-            if is_ordered(parameter):
-                low, high = held
-                chance = value_at(parameter, low + chance * (high - low))
-            else:
-                chance = held[int(chance * len(held))]
-            values[parameter.name] = chance
-        waiting = [p for p in waiting if p not in active]
+    while active := next((p for p in waiting if is_active(p, values)), None):
+        name = identity(active)
+        chance, held = uniform(name), laid[name]
+        if is_ordered(active):
+            low, high = held
+            values[active.name] = value_at(active, low + chance * (high - low))
+        else:
+            values[active.name] = held[int(chance * len(held))]
+        waiting.remove(active)
     return values
