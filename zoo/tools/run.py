@@ -78,7 +78,7 @@ def train(recipe, out=None, *, resume=False, verbose="auto"):
     folder = _choose_folder(recipe, out, resume)
     if resume and (folder / "results.json").exists():
         return Run(folder, json.loads((folder / "results.json").read_text()))
-    _seed(recipe)
+    set_seeds(recipe.seed)
     data = load_data(recipe)
     model = build_model(recipe, data)
     task_of(recipe).check(data, model)
@@ -166,8 +166,17 @@ def _check_same(recipe, folder):
         )
 
 
-def _seed(recipe):
-    keras.utils.set_random_seed(recipe.seed)
+def set_seeds(seed):
+    """Let everything random follow from one seed, and TensorFlow compute the same.
+
+    Args:
+        seed: Integer, 0 or more.
+
+    Example:
+
+    >>> set_seeds(0)
+    """
+    keras.utils.set_random_seed(seed)
     if keras.config.backend() == "tensorflow":
         import tensorflow
 
