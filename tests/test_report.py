@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from run_examples import HOSTILE, NAN, falling, scattered
 from sklearn import metrics
 
-from kerasmith.zoo.tools import findings, pictures, report
+from kerasmith.zoo.tools import findings, pictures, report, report_style
 from kerasmith.zoo.tools.card import Card, Row
 
 no_warning = pytest.mark.filterwarnings("error")
@@ -143,7 +143,7 @@ def test_the_page_needs_nothing_else(page):
     for tag, attributes in page.tags:
         assert tag == "img" or not {"src", "srcset", "data"} & {*attributes}
         assert not [name for name in attributes if name.startswith("on")]
-    assert "url(" not in report.STYLE and "@import" not in report.STYLE
+    assert "url(" not in report_style.STYLE and "@import" not in report_style.STYLE
 
 
 def test_what_users_write_stays_text(page):

@@ -4,22 +4,16 @@ Each function takes plain data, draws on a figure of its own (no pyplot, no disp
 and writes one file beside its place, which is then renamed.
 """
 
-import contextlib
 import pathlib
-import warnings
 
 import numpy as np
 
-from ...callbacks.drawing import BLUE, GREY, INK, ORANGE, PALE, SOFT, STYLE
-from ...callbacks.files import replacing
-
-DOTS = 160  # an inch
+from ...callbacks.drawing import BLUE, GREY, INK, ORANGE, PALE, SOFT
+from .picture_frame import drawing, shorten
 
 COLOURS = {"train": GREY, "dev": BLUE}
 LEARNING_RATES = ("learning_rate", "lr")
 MISSING = "no finite value"
-# where the first has no glyph for a label's script, the next installed one is asked
-FAMILIES = ("DejaVu Sans", "Noto Sans CJK SC", "Noto Sans", "Arial Unicode MS")
 BELOW = {"ha": "center", "va": "top", "color": ORANGE, "size": 9}
 
 
@@ -78,7 +72,7 @@ def curves(history, path, *, best=None):
         rows[-1] *= 2  # one alone takes the whole row
     heights = [1.6 if set(row) <= {*LEARNING_RATES} else 2.9 for row in rows]
     width = 9 if len(names) > 1 else 6
-    with _drawing(path, (width, sum(heights) + 0.5)) as figure:
+    with drawing(path, (width, sum(heights) + 0.5)) as figure:
         handles = {}
         for name, axes in figure.subplot_mosaic(rows, height_ratios=heights).items():
             both = {"train": series.get(name), "dev": series.get(f"val_{name}")}
@@ -121,10 +115,10 @@ def confusion(matrix, labels, path):
     point = side * 72 / len(matrix)  # the width of a cell
     every = int(np.ceil(6.5 / point))
     size = min(10.0, max(5.0, 0.8 * point))
-    names = [_shorten(label, 18) for label in labels][::every]
+    names = [shorten(label, 18) for label in labels][::every]
     wide = max(map(len, names)) * 0.65 * size > point * every
     margin = max(map(len, names)) * size / 120  # inches that the names take
-    with _drawing(path, (side + margin + 2.1, side + margin * wide + 1)) as figure:
+    with drawing(path, (side + margin + 2.1, side + margin * wide + 1)) as figure:
         axes = figure.add_subplot()
         _heat(figure, axes, matrix, side)
         _write_counts(axes, matrix, point)
@@ -181,15 +175,15 @@ def mistakes(images, truth, predicted, probability, labels, path, *, most=36):
     told += f"; the {len(shown)} most confident" * (len(shown) < len(wrong))
     columns = min(6, max(4, len(shown)))
     rows = max(1, -(-len(shown) // columns))
-    with _drawing(path, (1.6 * columns, 1.95 * rows + 0.7)) as figure:
+    with drawing(path, (1.6 * columns, 1.95 * rows + 0.7)) as figure:
         bare = {"frame_on": False, "xticks": [], "yticks": [], "box_aspect": 1}
         grid = figure.subplots(rows, columns, squeeze=False, subplot_kw=bare).flat
         pixels = _displayable([np.asarray(images[i]) for i in shown])
         for axes, image, i in zip(grid, pixels, shown, strict=False):
             axes.imshow(image, "gray", vmin=0, vmax=1)
             axes.set_adjustable("datalim")  # squares, so that rows of any shape line up
-            axes.set_title(_shorten(labels[truth[i]], 18), color=BLUE, size=9, pad=4)
-            guess = f"{_shorten(labels[predicted[i]], 12)}  {_percent(sure[i], 0)}"
+            axes.set_title(shorten(labels[truth[i]], 18), color=BLUE, size=9, pad=4)
+            guess = f"{shorten(labels[predicted[i]], 12)}  {_percent(sure[i], 0)}"
             axes.text(0.5, -0.04, guess, transform=axes.transAxes, **BELOW)
         _heading(figure, told, friendly=not wrong.size)
     return pathlib.Path(path)
@@ -222,27 +216,6 @@ def checked_counts(matrix, labels):
     return array.astype(int)
 
 
-@contextlib.contextmanager
-def _drawing(path, size):
-    """Give a figure in the house style and write it when the body is done."""
-    import matplotlib.style
-    from matplotlib.figure import Figure
-    from matplotlib.font_manager import fontManager
-
-    installed = {*fontManager.get_font_names()}
-    families = [name for name in FAMILIES if name in installed]
-    with matplotlib.style.context(["default", STYLE | {"font.family": families}]):
-        figure = Figure(figsize=size, layout="constrained")
-        yield figure
-        form = pathlib.Path(path).suffix.removeprefix(".") or "png"
-        with replacing(path) as beside, warnings.catch_warnings():
-            # a script that no installed font has is drawn as boxes
-            warnings.filterwarnings("ignore", message="Glyph .* missing from")
-            figure.savefig(
-                beside, format=form, dpi=DOTS, bbox_inches="tight", pad_inches=0.15
-            )
-
-
 def _series(history):
     """Turn the history into one float array a metric, of equal lengths."""
     series = {name: np.asarray(list(v), float) for name, v in history.items()}
@@ -261,7 +234,7 @@ def _panel(axes, name, splits, best):
     from matplotlib.ticker import MaxNLocator
 
     epochs = len(next(iter(splits.values())))
-    axes.set_title(_shorten(name.replace("_", " "), 28), loc="left", weight="bold")
+    axes.set_title(shorten(name.replace("_", " "), 28), loc="left", weight="bold")
     axes.grid(axis="y")
     axes.set(xlabel="epoch", xlim=(0.5, epochs + 0.5))
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
@@ -381,10 +354,3 @@ def _heading(figure, told, friendly):
     style |= {"title_fontproperties": {"weight": "bold", "size": 12}}
     patches = [Patch(color=colour, label=name) for name, colour in names.items()]
     figure.legend(handles=patches, title=told, handlelength=0.7, **style)
-
-
-def _shorten(label, length):
-    text = " ".join(str(label).split())
-    start, end = text[: length // 2], text[length // 2 + 1 - length :]
-    # labels often share a beginning, so the end stays as well
-    return text if len(text) <= length else f"{start}…{end}"
