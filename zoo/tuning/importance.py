@@ -74,7 +74,7 @@ def importance(record, *, seed=0):
     >>> space = keras_tuner.HyperParameters()
     >>> units = space.Int("units", 4, 16)
     >>> importance(SearchRecord("a", "Random", "loss", "min", space, (), 1.0)).doubt
-    'Only 0 trials have a score; what mattered can be told from 8 on.'
+    'Too few trials have a score: 0; what mattered can be told from 8 on.'
     """
     searched = parameters(record.space)
     trials = [trial for trial in record.trials if trial.scored]
@@ -114,7 +114,7 @@ def _doubt(trials, searched, scores):
         return "No hyperparameter was searched."
     if trials < least:
         return (
-            f"Only {trials} trials have a score; what mattered can be told from "
+            f"Too few trials have a score: {trials}; what mattered can be told from "
             f"{least} on."
         )
     if np.ptp(scores) == 0:

@@ -160,21 +160,26 @@ class SearchRecord:
             )
 
     @property
+    def scores(self):
+        """The trials' scores as an array, NaN where there is none."""
+        return np.array([t.score if t.scored else math.nan for t in self.trials], float)
+
+    @property
     def best(self):
         """The best trial that was trained to its end, or `None`."""
         done = [t for t in self.ranked if t.status == COMPLETED and t.scored]
         return done[0] if done else None
 
     @property
+    def ranks(self):
+        """Numbers of all trials, the best score first, those without a score last."""
+        sign = -1 if self.direction == "max" else 1
+        return np.argsort(sign * self.scores, kind="stable").tolist()
+
+    @property
     def ranked(self):
         """All trials, the best score first; those without a score stand last."""
-        sign = -1 if self.direction == "max" else 1
-        return tuple(
-            sorted(
-                self.trials,
-                key=lambda t: sign * float(t.score or 0) if t.scored else math.inf,
-            )
-        )
+        return tuple(self.trials[i] for i in self.ranks)
 
     def to_json(self):
         """Write it down as text that is plain JSON; NaN is a string there."""

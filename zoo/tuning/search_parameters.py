@@ -2,9 +2,12 @@
 
 import dataclasses
 import math
+import re
 from typing import Any
 
 import numpy as np
+
+EXPONENT = re.compile(r"e\+?(-?)0*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +64,10 @@ class Parameter:
 
     def word(self, value):
         """Word a value in a few characters."""
-        return f"{value:.3g}" if isinstance(value, float) else str(value)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return str(value)
+        whole = isinstance(value, int) and abs(value) < 1_000_000
+        return f"{value:,}" if whole else EXPONENT.sub(r"e\1", f"{value:.3g}")
 
     def ticks(self, most=6):
         """Choose values to write beside its scale, the lowest first."""
