@@ -312,3 +312,20 @@ def safe(value):
     '&lt;b&gt;'
     """
     return html.escape(str(value))
+
+
+def verbatim(text):
+    r"""Show text as it stands, such as a command.
+
+    Args:
+        text: The text.
+
+    Returns:
+        HTML.
+
+    Example:
+
+    >>> verbatim("a < b")
+    '<pre>a &lt; b</pre>\n'
+    """
+    return f"<pre>{safe(text)}</pre>\n"

@@ -23,7 +23,8 @@ margin:2rem 0 0}.facts div{background:var(--card);border-radius:10px;padding:.9r
 dd{font-size:1.5rem;font-weight:600;letter-spacing:-.01em}dd,figure{margin:0}
 img{display:block;max-width:100%;height:auto}figcaption,details{margin-top:.8rem}
 summary{cursor:pointer;font-size:.9rem}th:first-child:nth-last-child(2){width:38%}
-.scroll{overflow:auto;max-height:44rem}figure .scroll{max-height:none}
+pre{overflow:auto;background:var(--card);border-radius:10px;padding:.9rem 1rem;
+font-size:.85rem}.scroll{overflow:auto;max-height:44rem}figure .scroll{max-height:none}
 .scroll+.scroll{margin-top:2rem}:focus-visible{outline:2px solid var(--accent)}
 table{border-collapse:collapse;width:100%;font-size:.9rem}tfoot{display:table-row-group}
 dd,table{font-variant-numeric:tabular-nums}caption{text-align:left;padding-bottom:.4rem}

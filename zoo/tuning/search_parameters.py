@@ -69,6 +69,16 @@ class Parameter:
         whole = isinstance(value, int) and abs(value) < 1_000_000
         return f"{value:,}" if whole else EXPONENT.sub(r"e\1", f"{value:.3g}")
 
+    @property
+    def range(self):
+        """What it is chosen from, in words."""
+        if self.choices:
+            return ", ".join(map(str, self.choices))
+        scale = {"linear": ""}.get(self.sampling, f", {self.sampling}")
+        return f"{self.word(self.low)} to {self.word(self.high)}" + scale.replace(
+            "_", " "
+        )
+
     def ticks(self, most=6):
         """Choose values to write beside its scale, the lowest first."""
         if self.choices:
@@ -105,6 +115,32 @@ def parameters(space):
         groups.setdefault(one.name, []).append(one)
     found = [_together(name, group) for name, group in groups.items()]
     return [p for p in found if len(p.choices) > 1 or not p.choices and p.low < p.high]
+
+
+def starting(space):
+    """Give the configuration that a search started from, active ones only.
+
+    Args:
+        space: `keras_tuner.HyperParameters`.
+
+    Returns:
+        Mapping of names to values.
+
+    Example:
+
+    >>> import keras_tuner
+    >>> space = keras_tuner.HyperParameters()
+    >>> kind, epochs = space.Choice("kind", ["a", "b"]), space.Fixed("epochs", 3)
+    >>> with space.conditional_scope("kind", ["b"]):
+    ...     units = space.Int("units", 4, 16)
+    >>> starting(space)
+    {'kind': 'a', 'epochs': 3}
+    """
+    values = {}
+    for one in space.space:  # parents come before their children
+        if all(condition.is_active(values) for condition in one.conditions):
+            values[one.name] = space.values.get(one.name, one.default)
+    return values
 
 
 def _together(name, group):
