@@ -79,6 +79,15 @@ class EventFile:
             about = metadata.create_summary_metadata(display_name=tag, description="")
             self._add(tag, step, table, about)
 
+    def message(self, tag, about):
+        """Write what a plugin of TensorBoard is to know, which has no value.
+
+        Args:
+            tag: Its name.
+            about: The plugin's `SummaryMetadata`.
+        """
+        self._add(tag, 0, np.zeros(0, "float32"), about)
+
     def _add(self, tag, step, value, about):
         types, summary = _messages("types"), _messages("summary").Summary
         tensor = _messages("tensor").TensorProto(
