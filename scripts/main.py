@@ -1,4 +1,4 @@
-"""`kerasmith COMMAND`: train, evaluate, export, predict, translate, list, bench."""
+"""`kerasmith COMMAND`: train, tune, evaluate, export, predict, translate, list ..."""
 
 import argparse
 import contextlib
@@ -11,6 +11,7 @@ import kerasmith
 
 COMMANDS = {
     "train": "train a recipe and leave a folder with all that came of it",
+    "tune": "search the settings of a recipe, and train the best",
     "evaluate": "judge runs: scores, confusions, calibration; crops, ensembles",
     "export": "write the model of a run in other formats",
     "predict": "ask the model of a run what is on images",

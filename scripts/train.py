@@ -74,7 +74,7 @@ def run(arguments):
         "seed": arguments.seed,
     }
     settings = {name: value for name, value in named.items() if value is not None}
-    settings |= dict(_key_and_value(text) for text in arguments.settings)
+    settings |= dict(key_and_value("--set", text) for text in arguments.settings)
 
     from kerasmith import zoo
 
@@ -85,11 +85,28 @@ def run(arguments):
     return 0
 
 
-def _key_and_value(text):
+def key_and_value(option, text):
+    """Read `KEY=VALUE`.
+
+    Args:
+        option: What it was given to, for the message.
+        text: The text.
+
+    Returns:
+        Key and value.
+
+    Raises:
+        ValueError: If it is something else.
+
+    Example:
+
+    >>> key_and_value("--set", "norm=group:8")
+    ('norm', 'group:8')
+    """
     key, equals, value = text.partition("=")
     if not (key and equals):
         raise ValueError(
-            f"--set takes KEY=VALUE, such as learning_rate=0.01; received {text!r}."
+            f"{option} takes KEY=VALUE, such as learning_rate=0.01; received {text!r}."
         )
     return key, value
 

@@ -19,6 +19,16 @@ FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 WITHOUT_EXAMPLE = {
     "kerasmith.zoo.named_parts.PartKeywords": "types for editors of what Parts says",
     "kerasmith.zoo.tools.calls.symbols": "serves the functions of its own file",
+    **{
+        f"kerasmith.zoo.tuning.{name}": "starts a process, or is one"
+        for name in (
+            "process.begin",
+            "process.start",
+            "process.stop",
+            "worker.be_worker",
+            "worker.work",
+        )
+    },
 }
 
 

@@ -61,6 +61,8 @@ __all__ = [
     "tools",
     "train",
     "transformer",
+    "tune",
+    "tuning",
     "unet",
     "vgg",
     "vit",
@@ -68,7 +70,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from . import data, recipes, tools
+    from . import data, recipes, tools, tuning
     from .tools import (
         Gallery,
         Translator,
@@ -79,8 +81,9 @@ if TYPE_CHECKING:
         stages,
         train,
     )
+    from .tuning import tune
 
-_ROOMS = ("data", "recipes", "tools")
+_ROOMS = ("data", "recipes", "tools", "tuning")
 _TOOLS = ("Gallery", "Translator", "card", "export", "finetune")
 _TOOLS += ("stage_rates", "stages", "train")
 
@@ -88,6 +91,8 @@ _TOOLS += ("stage_rates", "stages", "train")
 def __getattr__(name):
     if name in _ROOMS:
         return importlib.import_module(f".{name}", __package__)
+    if name == "tune":
+        return importlib.import_module(".tuning", __package__).tune
     if name in _TOOLS:
         return getattr(importlib.import_module(".tools", __package__), name)
     raise AttributeError(
@@ -96,4 +101,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return [*globals(), *_ROOMS, *_TOOLS]
+    return [*globals(), *_ROOMS, *_TOOLS, "tune"]

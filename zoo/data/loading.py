@@ -45,6 +45,7 @@ def load(
     data_dir=None,
     hold=True,
     masks=False,
+    fold=None,
 ):
     """Load a data set: train, dev and test batches, and what is known of them.
 
@@ -65,6 +66,8 @@ def load(
         masks: Whether a mask goes with each image, a class for each pixel, instead of
             a label: see `kerasmith.zoo.data.masks` for how they are found. They are
             resized with the images, to the nearest value, and augmented with them.
+        fold: Which of several folds is chosen by and not trained on: `"2/5"`. They
+            are cut of the training and the choosing examples, for sets in memory.
 
     Returns:
         `Data`.
@@ -102,12 +105,16 @@ def load(
     shape = input_shape or own_shape()
     preprocess = preprocess or preprocessing(shape)
     splits = splits(shape[2])
+    if fold is not None:
+        from .folds import folded
+
+        splits = folded(splits, fold)
     description = Description(
         input_shape=_output_shape(preprocess, shape, input_shape),
         counts={split: splits[split].count for split in SPLITS},
         **about,
     )
-    return assemble(
+    found = assemble(
         splits,
         description,
         preprocess,
@@ -118,6 +125,12 @@ def load(
         masks,
         _resized(own_shape, shape),
     )
+    if fold is not None and not found.held:
+        raise ValueError(
+            f"{name} is too large to be held in memory, as sets with folds are: "
+            "load it with a smaller input_shape, or train with several seeds."
+        )
+    return found
 
 
 def _resized(own_shape, shape):

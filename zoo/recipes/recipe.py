@@ -113,6 +113,8 @@ class Recipe:
             several where the model is small.
         precision: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`.
         seed: Seed of everything random.
+        fold: Which fold of the training and choosing images is chosen by, such as
+            `"2/5"`; `None` keeps the parts that the set has.
 
     Raises:
         ValueError: If a value cannot be right.
@@ -154,6 +156,7 @@ class Recipe:
     steps_per_execution: int | None = None
     precision: str = "float32"
     seed: int = 0
+    fold: str | None = None
 
     def __post_init__(self):
         for name in ("epochs", "batch_size"):
@@ -192,6 +195,10 @@ class Recipe:
         choose("metric to monitor", self.monitor, MONITORS)
         choose("precision", self.precision, PRECISIONS)
         choose("optimizer", self.optimizer, optimizers())
+        if self.fold is not None:
+            from ..data.folds import read_fold  # which brings in TensorFlow
+
+            read_fold(self.fold)
         stopping_criterion(self.stopping)
         gradient_clipping(self.clipping)
         keras.losses.get(self.loss)

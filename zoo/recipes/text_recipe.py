@@ -55,6 +55,8 @@ class TextRecipe(Recipe):
                 "texts have no height and width: a recipe of texts says source_length "
                 f"and length instead of input_shape={self.input_shape}."
             )
+        if self.fold is not None:
+            raise ValueError("folds are of images: train texts with several seeds.")
         for name in ("source_length", "length", "beams"):
             value = getattr(self, name)
             if type(value) is not int or value < 1:

@@ -48,6 +48,7 @@ def loading(recipe):
         "input_shape": recipe.input_shape,
         "batch_size": recipe.batch_size,
         "seed": recipe.seed,
+        "fold": recipe.fold,
         "preprocess": datasets.preprocessing(
             recipe.input_shape, recipe.scale, recipe.offset
         ),

@@ -151,13 +151,8 @@ def fit(recipe, model, data, folder, verbose: str | int = "auto"):
     >>> fit(recipe, model, data, folder, verbose=0).best_epoch
     0
     """
-    stopping, log = _stopping(recipe, folder), HistoryLog(folder / "history.csv")
-    callbacks = [stopping, _learning_rate(recipe, folder)]
-    clipping = gradient_clipping(recipe.clipping)
-    callbacks += [clipping] if clipping else []
-    callbacks += [*recipe.callbacks(data, folder), log]
-    if recipe.rate_decay != 1:
-        callbacks.append(stage_rates(model, recipe.rate_decay))
+    callbacks = callbacks_of(recipe, model, data, folder)
+    stopping, log = callbacks[0], callbacks[-1]
     stateful = [callback for callback in callbacks if hasattr(callback, "get_state")]
     states = folder / "training" / "states"
     feed = task_of(recipe).feed(recipe, data)
@@ -189,6 +184,36 @@ def fit(recipe, model, data, folder, verbose: str | int = "auto"):
     earlier = sum(row["seconds"] for row in log.rows[:start])
     seconds = earlier + time.perf_counter() - began
     return Fitted(seconds, stopping.best_epoch, callbacks)
+
+
+def callbacks_of(recipe, model, data, folder):
+    """Make the callbacks that a recipe trains with.
+
+    Args:
+        recipe: `Recipe`.
+        model: Its compiled model.
+        data: Its `Data`.
+        folder: Where their files go, as a `pathlib.Path`.
+
+    Returns:
+        List: first what stops, last the `HistoryLog`.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> from .. import recipes
+    >>> recipe = recipes.get("resnet20_digits")
+    >>> found = callbacks_of(recipe, None, None, pathlib.Path(tempfile.mkdtemp()))
+    >>> type(found[0]).__name__, type(found[-1]).__name__
+    ('EarlyStopping', 'HistoryLog')
+    """
+    callbacks = [_stopping(recipe, folder), _learning_rate(recipe, folder)]
+    clipping = gradient_clipping(recipe.clipping)
+    callbacks += [clipping] if clipping else []
+    callbacks += recipe.callbacks(data, folder)
+    if recipe.rate_decay != 1:
+        callbacks.append(stage_rates(model, recipe.rate_decay))
+    return [*callbacks, HistoryLog(folder / "history.csv")]
 
 
 def _stopping(recipe, folder):

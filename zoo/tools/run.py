@@ -38,7 +38,7 @@ class Run:
     results: dict[str, Any]
 
 
-def train(recipe, out=None, *, resume=False, verbose="auto"):
+def train(recipe, out=None, *, resume=False, verbose: str | int = "auto"):
     """Train a recipe, judge it on the test images, export it and leave a report.
 
     The same seed on the same machine gives the same weights, bit for bit: the

@@ -2,9 +2,11 @@
 
 import copy
 import dataclasses
+import os
 import shutil
 import tempfile
 import time
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +18,8 @@ from ...callbacks.keras_callbacks import can_be_kept
 from ..tools.judge import read_history
 from ..tools.run import set_seeds
 from .recipe_job import EPOCHS
+
+TOLD = ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +46,20 @@ class BuildJob:
     options: Mapping[str, Any]
     objective: Any
     folds: int | None = None
+    looks = True  # its space is known once it was built
+
+    def described(self):
+        """Describe it as data that JSON understands; arrays by a checksum.
+
+        Returns:
+            Dictionary.
+        """
+        make = self.hypermodel
+        kind = make if hasattr(make, "__qualname__") else type(make)
+        options = {name: _told(value) for name, value in sorted(self.options.items())}
+        arguments = [_told(value) for value in self.arguments]
+        found = {"model": f"{kind.__module__}.{kind.__qualname__}"}
+        return {**found, "arguments": arguments, "options": options}
 
     def check(self):
         """Build the model until all its choices are known, and train one batch of it.
@@ -64,7 +82,10 @@ class BuildJob:
         Returns:
             `keras_tuner.HyperParameters`.
         """
-        oracle = keras_tuner.oracles.RandomSearchOracle("loss", 1)
+        for name in TOLD:  # this is nobody's worker
+            os.environ.pop(name, None)
+        goal = keras_tuner.Objective("loss", "min")
+        oracle = keras_tuner.oracles.RandomSearchOracle(goal, 1)
         folder = tempfile.mkdtemp()
         try:
             keras_tuner.engine.base_tuner.BaseTuner(oracle, self.hypermodel, folder)
@@ -121,4 +142,15 @@ class BuildJob:
 
     def _part(self, number):
         """Mark the examples of a fold: every so many-th."""
-        return np.arange(len(self.arguments[0])) % self.folds == number
+        return np.arange(len(self.arguments[0])) % (self.folds or 1) == number
+
+
+def _told(value):
+    """Describe an argument of `fit`."""
+    if isinstance(value, tuple | list):
+        return [_told(each) for each in value]
+    if isinstance(value, np.ndarray):
+        checksum = zlib.crc32(np.ascontiguousarray(value).tobytes())
+        return f"{value.dtype} of shape {value.shape}, checksum {checksum:08x}"
+    known = value is None or isinstance(value, str | bool | int | float)
+    return value if known else type(value).__name__

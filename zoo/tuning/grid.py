@@ -18,7 +18,7 @@ def grid_values(space, number):
 
     Example:
 
-    >>> space = keras_tuner.HyperParameters()
+    >>> space = HyperParameters()
     >>> norm = space.Choice("norm", ["batch", "group"])
     >>> with space.conditional_scope("norm", ["group"]):
     ...     groups = space.Choice("groups", [2, 4])
@@ -59,7 +59,7 @@ def values_of(row):
 
     Example:
 
-    >>> space = keras_tuner.HyperParameters()
+    >>> space = HyperParameters()
     >>> rate = space.Float("rate", 1e-3, 1.0, sampling="log")
     >>> len(values_of(space.space[0])), min(values_of(space.space[0]))
     (10, 0.0014125375446227544)

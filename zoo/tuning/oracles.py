@@ -6,6 +6,7 @@ end the search; grid search hands out one trial at a time, whatever the number o
 workers; a resumed Bayesian optimization draws other points.
 """
 
+import functools
 import json
 import pathlib
 import time
@@ -26,7 +27,12 @@ LEASE = 60.0  # seconds without a word after which a worker's trial is another's
 LOCAL = "worker"  # what the names of workers begin with that end with the chief
 
 
-class Durable:
+def _synchronized(method):
+    """As keras-tuner's own, with the name and the words of the method."""
+    return functools.wraps(method)(keras_tuner.synchronized(method))
+
+
+class Durable(keras_tuner.Oracle):
     """What every oracle here does beside choosing values.
 
     Attributes:
@@ -37,13 +43,17 @@ class Durable:
         on_end: Called with each trial that has ended.
         over: Whether a worker has been told that there is nothing left.
         trouble: The exception for which the search cannot go on, or `None`.
+
+    Example:
+
+    >>> RandomSearch("val_loss", 3).lease
+    60.0
     """
 
     def __init__(self, *args, seed=0, **kwargs):
         # keras-tuner takes 0 for none
-        super().__init__(
-            *args, seed=seed + 1, max_consecutive_failed_trials=None, **kwargs
-        )
+        kwargs |= {"seed": seed + 1, "max_consecutive_failed_trials": None}
+        super().__init__(*args, **kwargs)
         self.verbose = 0
         self.folder, self.deadline, self.lease = pathlib.Path(), None, LEASE
         self.on_end, self.trouble, self.over = lambda trial: None, None, False
@@ -60,7 +70,7 @@ class Durable:
         """
         return self.folder / f"trial_{trial_id}"
 
-    @keras_tuner.synchronized
+    @_synchronized
     def create_trial(self, tuner_id):
         """Hand out the worker's own unfinished trial, a lost one, or a new one."""
         self._heard[tuner_id] = time.monotonic()
@@ -110,7 +120,7 @@ class Durable:
         heard = self._heard.get(tuner_id, self._since)
         return time.monotonic() - heard > self.lease
 
-    @keras_tuner.synchronized
+    @_synchronized
     def leave(self, tuner_id):
         """Let another worker have the trial of one that is gone.
 
@@ -119,7 +129,7 @@ class Durable:
         """
         self._left.add(tuner_id)
 
-    @keras_tuner.synchronized
+    @_synchronized
     def get_trial(self, trial_id):
         """Give a trial; its worker asks so as to say that it is alive."""
         for tuner_id, trial in self.ongoing_trials.items():
@@ -127,7 +137,7 @@ class Durable:
                 self._heard[tuner_id] = time.monotonic()
         return super().get_trial(trial_id)
 
-    @keras_tuner.synchronized
+    @_synchronized
     def end_trial(self, trial):
         """Take a result over from the trial's folder, once."""
         known = self.trials.get(trial.trial_id)
@@ -142,7 +152,8 @@ class Durable:
 
     def score_trial(self, trial):
         """Take the score that the trial's processes have written, unrounded."""
-        trial.score = read_result(self.trial_folder(trial.trial_id)).score
+        result = read_result(self.trial_folder(trial.trial_id))
+        trial.score = result and result.score
 
     def save(self):
         """Write everything to one file, beside and renamed."""
@@ -197,19 +208,43 @@ def _state(trial):
 
 
 class RandomSearch(Durable, keras_tuner.oracles.RandomSearchOracle):
-    """Random values."""
+    """Random values.
+
+    Example:
+
+    >>> RandomSearch("val_loss", 3, seed=0).seed  # keras-tuner takes 0 for none
+    1
+    """
 
 
 class CoarseToFine(Durable, CoarseToFineOracle):
-    """Random values, then of ever smaller boxes round the best."""
+    """Random values, then of ever smaller boxes round the best.
+
+    Example:
+
+    >>> CoarseToFine("val_loss", 30).objective.direction
+    'min'
+    """
 
 
 class Hyperband(Durable, keras_tuner.oracles.HyperbandOracle):
-    """Many short trainings, of which the best are trained for longer."""
+    """Many short trainings, of which the best are trained for longer.
+
+    Example:
+
+    >>> Hyperband("val_loss", max_epochs=9).max_epochs
+    9
+    """
 
 
 class BayesianOptimization(Durable, keras_tuner.oracles.BayesianOptimizationOracle):
-    """Values where a Gaussian process expects the best."""
+    """Values where a Gaussian process expects the best.
+
+    Example:
+
+    >>> BayesianOptimization("val_loss", 12, num_initial_points=4).num_initial_points
+    4
+    """
 
     def populate_space(self, trial_id):
         """Draw by the trial's number alone, so that a resumed search draws alike."""
@@ -218,7 +253,16 @@ class BayesianOptimization(Durable, keras_tuner.oracles.BayesianOptimizationOrac
 
 
 class GridSearch(Durable, keras_tuner.oracles.GridSearchOracle):
-    """Every combination of values, the first parameter changing slowest."""
+    """Every combination of values, the first parameter changing slowest.
+
+    Example:
+
+    >>> space = keras_tuner.HyperParameters()
+    >>> depth, units = space.Choice("depth", [1, 2]), space.Choice("units", [4, 8])
+    >>> oracle = GridSearch("val_loss", hyperparameters=space)
+    >>> oracle.populate_space("2")["values"]
+    {'depth': 2, 'units': 4}
+    """
 
     def populate_space(self, trial_id):
         """Give the combination of the trial's number."""

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from multiprocessing import connection
+from typing import Any
 
 from .trials import execute, executions_in, finish, read_result
 
@@ -92,7 +93,7 @@ def start(target, arguments, name, variables):
         ValueError: If this process is itself such a one, whose script has no guard.
     """
     refuse_inside("trials")
-    context = multiprocessing.get_context(_METHOD[-1])
+    context: Any = multiprocessing.get_context(_METHOD[-1])
     if _METHOD[-1] == "forkserver":
         context.set_forkserver_preload([READY])
     process = context.Process(target=target, args=(variables, *arguments), name=name)

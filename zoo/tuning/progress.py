@@ -20,7 +20,7 @@ class Progress:
     >>> spec = Spec("mine", "random", "val_accuracy", "max", space, 20)
     >>> once = (Execution(0, 0.9, {"val_accuracy": [0.9]}, 4.0),)
     >>> done = TrialRecord("07", "COMPLETED", {"units": 8}, 0.9, once)
-    >>> Progress(spec, print).tell_end(done, 8, done)
+    >>> Progress(spec, print, before=7).tell_end(done, 8, done)
     trial 07: val_accuracy 0.9 after 1 epoch, 4.0 s | best 0.9 (trial 07) | 8 of 20
     """
 

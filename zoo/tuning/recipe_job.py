@@ -40,6 +40,29 @@ class RecipeJob:
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     vary: Any = None
     folds: int | None = None
+    looks = False  # its space is known without a look
+
+    @classmethod
+    def of(cls, described):
+        """Make it of what `described` gave.
+
+        Args:
+            described: The dictionary.
+
+        Returns:
+            `RecipeJob`.
+        """
+        config, fixed = described["recipe"], described["fixed"]
+        return cls(config, fixed, described["vary"], described["folds"])
+
+    def described(self):
+        """Describe it as data that JSON understands.
+
+        Returns:
+            Dictionary.
+        """
+        fields = {"recipe": self.config, "fixed": self.fixed, "vary": self.vary}
+        return {**fields, "folds": self.folds}
 
     @property
     def recipe(self):

@@ -108,7 +108,7 @@ class Spec:
         mine = self.to_config()
         fields = set(mine) - {*FREE, "space", "job"}
         pairs = {name: (config.get(name), mine[name]) for name in sorted(fields)}
-        pairs |= _pairs(config.get("job"), mine["job"])
+        pairs |= _pairs(_flat(config.get("job")), _flat(mine["job"]))
         pairs |= _pairs(_rows(config["space"]), _rows(mine["space"]))
         return [
             f"{name} was {_said(was)} and is {_said(now)}"
@@ -183,6 +183,12 @@ def direction_of(objective):
 def _pairs(was, now):
     was, now = was or {}, now or {}
     return {name: (was.get(name), now.get(name)) for name in {**was, **now}}
+
+
+def _flat(job):
+    """Give what a job is by name, the fields of its recipe among them."""
+    job = dict(job or {})
+    return {**(job.pop("recipe", None) or {}), **job}
 
 
 def _rows(config):

@@ -93,7 +93,7 @@ def execute(job, values, folder, plan):
 
     Example:
 
-    >>> import tempfile
+    >>> import pathlib, tempfile
     >>> class Job:
     ...     def run(self, values, folder, number, seed):
     ...         return {"loss": [2.0, values["x"] + seed]}, 0.5
@@ -150,6 +150,7 @@ def executions_in(folder):
 
     Example:
 
+    >>> import pathlib
     >>> executions_in(pathlib.Path("nowhere"))
     ()
     """
@@ -176,7 +177,7 @@ def finish(folder, trial_id, values, plan, reason="", worker=""):
 
     Example:
 
-    >>> import tempfile
+    >>> import pathlib, tempfile
     >>> folder = pathlib.Path(tempfile.mkdtemp())
     >>> finish(folder, "3", {"x": 1}, Plan("loss", "min"), "out of memory").status
     'FAILED'
@@ -184,7 +185,7 @@ def finish(folder, trial_id, values, plan, reason="", worker=""):
     'out of memory'
     """
     done = executions_in(folder)
-    scores = [each.score for each in done if finite(each.score)]
+    scores = [float(each.score or 0) for each in done if finite(each.score)]
     reason = next((each.reason for each in done if each.reason), reason)
     if not reason and len(scores) < plan.executions:
         reason = f"only {len(scores)} of {plan.executions} executions have a score"
@@ -206,6 +207,7 @@ def read_result(folder):
 
     Example:
 
+    >>> import pathlib
     >>> read_result(pathlib.Path("nowhere")) is None
     True
     """

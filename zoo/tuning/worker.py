@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import time
+from typing import Any
 
 import keras_tuner
 from keras_tuner.engine.base_tuner import BaseTuner
@@ -92,7 +93,13 @@ class Worker(BaseTuner):
 
 
 class Chief(Worker):
-    """Answers the workers' messages, as keras-tuner's chief does."""
+    """Answers the workers' messages, as keras-tuner's chief does.
+
+    Example:
+
+    >>> issubclass(Chief, Worker)
+    True
+    """
 
     def search(self, *_, **__):
         """Serve; ends when all workers have been told to stop."""
@@ -108,6 +115,14 @@ class Patient:
         tell: Called with text while the chief does not answer.
         ended: Tells whether the search has ended meanwhile.
         patience: Seconds after which the chief is given up.
+
+    Example:
+
+    >>> nobody = ("127.0.0.1", "1")
+    >>> Patient(object, nobody, print, lambda: False, 0).create_trial("worker0")
+    ... # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ConnectionError: the chief at 127.0.0.1:1 has not answered for 0 seconds: ...
     """
 
     def __init__(self, connect, address, tell, ended, patience=PATIENCE):
@@ -150,7 +165,13 @@ class Patient:
 
 
 class SearchEnded(Exception):
-    """The search has ended while the chief was not to be reached."""
+    """The search has ended while the chief was not to be reached.
+
+    Example:
+
+    >>> issubclass(SearchEnded, Exception)
+    True
+    """
 
 
 def reach(address, timeout=5.0):
@@ -214,7 +235,7 @@ def work(folder, name, address, job, plan, tell, limits):
     os.environ.update(zip((IP, PORT, ID), (*address, name), strict=True))
     goal = keras_tuner.Objective(plan.objective, plan.direction)
     shell = keras_tuner.oracles.RandomSearchOracle(goal, 1)  # asked for its goal only
-    worker = Worker(shell, folder, name)
+    worker: Any = Worker(shell, folder, name)
 
     def connect():
         return Worker(shell, folder, name).oracle
