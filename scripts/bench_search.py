@@ -15,6 +15,7 @@ import pathlib
 import statistics
 import sys
 import tempfile
+from typing import Any
 
 TRIALS = 40
 # keras-tuner counts on from the seed, so that neighbouring seeds share their draws
@@ -46,7 +47,7 @@ def search(problem, tuner, seed, trials=TRIALS):
 
     from kerasmith.zoo.tuning.coarse_to_fine import CoarseToFine
 
-    kind = CoarseToFine if tuner == OURS else getattr(keras_tuner, tuner)
+    kind: Any = CoarseToFine if tuner == OURS else getattr(keras_tuner, tuner)
     pairs = []
 
     class Search(kind):
@@ -69,15 +70,16 @@ def search(problem, tuner, seed, trials=TRIALS):
     return pairs
 
 
-def best_so_far(pairs):
+def best_so_far(pairs, side=1):
     """Follow the best trial of a search.
 
     Args:
         pairs: What `search` gives.
+        side: 0 for the score that the search saw, 1 for what it is judged by.
 
     Returns:
-        List with what the best trial so far is judged by, after each trial. Trials
-        whose score is not a number are passed over.
+        List with the best trial so far, after each trial. Trials whose score is not a
+        number are passed over.
 
     Example:
 
@@ -88,7 +90,7 @@ def best_so_far(pairs):
     for pair in pairs:
         if pair[0] < best[0]:
             best = pair
-        curve.append(best[1])
+        curve.append(best[side])
     return curve
 
 
@@ -128,38 +130,50 @@ def table(runs):
 
     >>> runs = {f"branin/{OURS}/1": [(1.0, 1.0)], f"branin/{RANDOM}/1": [(2.0, 2.0)]}
     >>> table(runs).splitlines()[-1]
-    '| Branin | RandomSearch | 1.000 | 2.000 | 1 / 0 / 0 | 1 |'
+    '| Branin | RandomSearch | 1.000 | 2.000 | 1 / 0 / 0 | 1 | 1 / 0 / 0 | 1 |'
     """
     from kerasmith.scripts.bench_search_problems import PROBLEMS
 
     lines = [
         "| problem | against | median, ours | median, theirs | wins / ties / losses "
-        "| p |",
-        "|---|---|---|---|---|---|",
+        "| p | as the search saw it | p |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for key, problem in PROBLEMS.items():
         for tuner in TUNERS[1:]:
-            pairs = _paired(runs, key, tuner)
-            if not pairs:
+            if not _paired(runs, key, tuner):
                 continue
-            ours, theirs = zip(*[(a[-1], b[-1]) for a, b in pairs], strict=True)
-            wins, ties, losses, p = sign_test(ours, theirs)
+            ours, theirs = _ends(runs, key, tuner, 1)
             lines.append(
                 f"| {problem.name} | {tuner} | {statistics.median(ours):.3f} | "
-                f"{statistics.median(theirs):.3f} | {wins} / {ties} / {losses} | "
-                f"{p:.2g} |"
+                f"{statistics.median(theirs):.3f} | {_counts(ours, theirs)} | "
+                f"{_counts(*_ends(runs, key, tuner, 0))} |"
             )
     return "\n".join(lines) + "\n"
 
 
+def _counts(ours, theirs):
+    wins, ties, losses, p = sign_test(ours, theirs)
+    return f"{wins} / {ties} / {losses} | {p:.2g}"
+
+
+def _ends(runs, problem, tuner, side):
+    """Give the best of each of our searches, and of those paired with them."""
+    pairs = _paired(runs, problem, tuner)
+    return [
+        [best_so_far(run, side)[-1] for run in runs]
+        for runs in zip(*pairs, strict=True)
+    ]
+
+
 def _paired(runs, problem, tuner):
-    """Give the curves of ours and another search, by seed."""
+    """Give the runs of ours and of another search, seed by seed."""
     pairs = []
     for key, ours in runs.items():
         name, _, seed = key.rpartition("/")
         theirs = runs.get(f"{problem}/{tuner}/{seed}")
         if name == f"{problem}/{OURS}" and theirs is not None:
-            pairs.append((best_so_far(ours), best_so_far(theirs)))
+            pairs.append((ours, theirs))
     return pairs
 
 
@@ -187,7 +201,8 @@ def picture(runs, path):
     places = figure.subplots(1, len(drawn), squeeze=False)[0]
     for axes, key in zip(places, drawn, strict=True):
         for side, label in enumerate((OURS, RANDOM)):
-            curves = np.array([pair[side] for pair in _paired(runs, key, RANDOM)])
+            pairs = _paired(runs, key, RANDOM)
+            curves = np.array([best_so_far(pair[side]) for pair in pairs])
             low, middle, high = np.quantile(curves, (0.25, 0.5, 0.75), axis=0)
             numbers = np.arange(1, len(middle) + 1)
             axes.plot(numbers, middle, label=label, color=f"C{side}")
@@ -220,7 +235,7 @@ def main(arguments=None):
     from kerasmith.scripts.bench_search_problems import PROBLEMS
     from kerasmith.zoo.choices import choose
 
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="CoarseToFine against others")
     parser.add_argument("problems", metavar="PROBLEM", nargs="*")
     parser.add_argument("--tuners", nargs="+", choices=TUNERS, default=TUNERS[:2])
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)

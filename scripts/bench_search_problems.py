@@ -227,9 +227,8 @@ def _train(values, seed):
     keras.utils.set_random_seed(seed)
     model = network(values)
     model.fit(*train, batch_size=BATCH, epochs=EPOCHS, verbose=0)
-    return tuple(
-        float(model.evaluate(*part, batch_size=300, verbose=0)) for part in (dev, test)
-    )
+    scores = [model.evaluate(*part, batch_size=300, verbose=0) for part in (dev, test)]
+    return float(scores[0]), float(scores[1])
 
 
 PROBLEMS = {
