@@ -1,6 +1,6 @@
 """Compare CoarseToFine with searches of keras-tuner at equal budget.
 
-    python -m kerasmith.scripts.bench_search --file search.json
+    python -m kerasmith.scripts.bench_search
     python -m kerasmith.scripts.bench_search branin digits --file search.json
 
 Each search runs the same number of trials on each problem with each of 20 seeds. The
