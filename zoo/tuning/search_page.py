@@ -17,13 +17,14 @@ from ..tools.page_parts import (
     safe,
     section,
     show,
+    spoken,
     table,
     verbatim,
     write_page,
 )
 from .importance import importance
-from .record import FAILED, RUNNING, STOPPED
-from .score_scale import LOST, kinds_of, scale_of
+from .record import FAILED, RUNNING, STOPPED, finite
+from .score_scale import BEST, CUT, DONE, LOST, kinds_of, scale_of
 from .search_curves import best_so_far, learning_curves
 from .search_parameters import parameters, starting
 from .search_pictures import (
@@ -77,20 +78,15 @@ def write_search_page(record, folder, *, retrained=None):
 def _facts(record):
     """Give the headline figures."""
     best, kinds = record.best, collections.Counter(kinds_of(record))
-    statuses = collections.Counter(trial.status for trial in record.trials)
     told = "–"
     if best:
         told = show(record.objective, best.score)
         spread = best.spread
         told += "" if spread is None else f" ± {show(record.objective, spread)}"
-    lost = kinds[LOST]
-    finished = len(record.trials) - lost - statuses[STOPPED] - statuses[RUNNING]
     facts = {f"best {record.objective}": told, "trials": len(record.trials)}
-    facts["completed"] = finished
-    facts |= {"stopped early": statuses[STOPPED]} if statuses[STOPPED] else {}
-    facts |= {"failed": lost} | (
-        {"running": statuses[RUNNING]} if statuses[RUNNING] else {}
-    )
+    facts |= {"completed": kinds[DONE] + kinds[BEST], "failed": kinds[LOST]}
+    facts |= {"stopped early": kinds[CUT]} if kinds[CUT] else {}
+    facts |= {"running": kinds[""]} if kinds[""] else {}
     facts |= {"seconds": record.seconds, "tuner": record.tuner}
     facts["objective"] = f"{record.objective}, {BETTER[record.direction]}"
     others = {
@@ -141,7 +137,8 @@ def _gain(record, start):
 
 
 def _value(values, name):
-    return show("", values[name]) if name in values else "–"
+    value = values.get(name, "–")
+    return str(value) if isinstance(value, bool) else show("", value)
 
 
 def _retrained(retrained, folder):
@@ -159,7 +156,9 @@ def _retrained(retrained, folder):
             link = urllib.parse.quote(pathlib.PurePath(way).as_posix())
             name = f'<a href="{safe(link)}">{name}</a>'
         told += f", into {name}"
-    laid = pairs(about, "The training with the best configuration") if about else ""
+    rows = [[spoken(name, "time"), show(name, value)] for name, value in about.items()]
+    laid = table("The training with the best configuration", ["", ""], rows)
+    laid = laid if rows else ""
     return section("The training that followed", f"<p>{told}.</p>\n{laid}")
 
 
@@ -209,9 +208,11 @@ def _mattered(found, folder):
         return f"<p>{safe(found.doubt)}</p>\n"
     drawn = importance_bars(found, folder / "importance.png")
     first, share = next(iter(found.shares.items()))
+    spread = found.spreads.get(first, 0.0)
     told = (
-        f"{first} accounts for {100 * share:.0f} % of what the hyperparameters do to "
-        f"the score, as a random forest over {found.trials} trials sees it. The forest "
+        f"{first} accounts for {100 * share:.0f} % (± {100 * spread:.0f} %) of what "
+        f"the hyperparameters do to the score, as a random forest over {found.trials} "
+        "trials sees it. The forest "
         f"explains {100 * (found.explained or 0):.0f} % of the variance of scores that "
         "it has not seen. Lines reach one standard deviation, over trials drawn anew. "
         "Weak effects are seen late: from few trials the strong ones look stronger."
@@ -222,8 +223,8 @@ def _mattered(found, folder):
 def _trials(record):
     """Lay out all trials, the best first."""
     searched = parameters(record.space)
-    head = ["trial", ">score", ">spread", *(f">{safe(one.name)}" for one in searched)]
-    head += [">epochs", ">time", "status", "worker"]
+    head = ["trial", ">score", ">spread", "status", ">epochs", ">time"]
+    head += [*(f">{safe(one.name)}" for one in searched), "worker"]
     rows = []
     for trial in record.ranked:
         row = [
@@ -231,15 +232,17 @@ def _trials(record):
             _score(record, trial.score),
             _score(record, trial.spread),
         ]
+        row += [safe(trial.status.lower()), show("", trial.epochs)]
+        row.append(show("seconds", trial.seconds))
         row += [_value(trial.values, one.name) for one in searched]
-        row += [show("", trial.epochs), show("seconds", trial.seconds)]
-        rows.append([*row, safe(trial.status.lower()), safe(trial.worker)])
+        # a line break there would double the height of every row
+        rows.append([*row, safe(trial.worker.replace(" ", "\u00a0"))])
     told = "All trials, the best first; spread is the standard deviation over trainings"
     return section("Trials", table(told, head, rows))
 
 
 def _score(record, score):
-    return "–" if score is None else show(record.objective, float(score))
+    return show(record.objective, float(score)) if finite(score) else "–"
 
 
 def _troubles(record):
