@@ -25,6 +25,13 @@ def usual_space():
     return space
 
 
+def one_parameter():
+    """Give a learning rate and nothing else."""
+    space = keras_tuner.HyperParameters()
+    space.Float("learning_rate", 1e-4, 1e-2, sampling="log")
+    return space
+
+
 def wide_space(count=20):
     """Give many parameters with long names, and values that are long, too."""
     space = keras_tuner.HyperParameters()

@@ -19,6 +19,7 @@ POINTS = {
     BEST: {"marker": "D", "s": 38, "color": ORANGE, "edgecolors": "white"},
 }
 SHADES = ("#dde3ea", "#9cc1e2", BLUE)  # of the worst to the best
+FAR = 100
 LOGARITHMIC = 10  # the largest to the median, from which on a scale is logarithmic
 
 
@@ -91,6 +92,8 @@ class ScoreScale:
         low, high, below = self.axis.low, self.axis.high, 0.15 if foot else 0.06
         if self.axis.sampling == "log":
             logarithmic(axes)
+            if high > FAR * low:  # too many to draw
+                axes.minorticks_off()
             axes.set_ylim(low * (low / high) ** below, high * (high / low) ** 0.06)
             return
         axes.set_ylim(low - below * (high - low), high + 0.06 * (high - low))
