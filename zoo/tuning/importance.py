@@ -22,7 +22,7 @@ class Importance:
             nothing can be told.
         spreads: Mapping of names to the standard deviation of their share, over
             trials drawn anew.
-        explained: Share of the scores' variance that the forest foretells for trials
+        explained: Share of the scores' variance that the forest predicts for trials
             that it has not seen (R²), or `None`.
         trials: Number of trials with a score.
         doubt: Why nothing can be told, empty where something can.
@@ -44,7 +44,7 @@ def importance(record, *, seed=0):
     """Estimate how much each hyperparameter mattered for the score.
 
     A random forest is fitted to the trials that have a score. A parameter's importance
-    is its total effect on what the forest foretells, all other parameters drawn from
+    is its total effect on what the forest predicts, all other parameters drawn from
     the whole space: half the mean square of the difference that drawing the parameter
     anew makes (Jansen, 1999). That is functional ANOVA (Hutter et al., 2014,
     https://proceedings.mlr.press/v32/hutter14.html) with the interactions counted for
@@ -125,7 +125,7 @@ def _doubt(trials, searched, scores):
 def _unexplained(explained):
     return (
         "What mattered cannot be told: from their hyperparameters alone the scores of "
-        f"unseen trials cannot be foretold (R² {explained:.2f} out of bag). The "
+        f"unseen trials cannot be predicted (R² {explained:.2f} out of bag). The "
         "differences may be chance, or the trials too few."
     )
 

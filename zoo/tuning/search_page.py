@@ -199,7 +199,7 @@ def _beyond(record):
     scale = scale_of(record)
     scores = [trial.score for trial in record.trials if trial.scored]
     count = int(scale.beyond(scores).sum())
-    return f" {count} far worse than the others stand at the edge." if count else ""
+    return f" Far worse than the others, and drawn at the edge: {count}." * bool(count)
 
 
 def _mattered(found, folder):

@@ -73,7 +73,9 @@ class Parameter:
     def range(self):
         """What it is chosen from, in words."""
         if self.choices:
-            return ", ".join(map(str, self.choices))
+            words = [*map(str, self.choices[:8])]
+            more = [f"… {len(self.choices)} in all"] * (len(self.choices) > 8)
+            return ", ".join(words + more)
         scale = {"linear": ""}.get(self.sampling, f", {self.sampling}")
         return f"{self.word(self.low)} to {self.word(self.high)}" + scale.replace(
             "_", " "
