@@ -4,6 +4,7 @@
     kerasmith train lenet5_digits --data folder:photos --set norm=batch --epochs 20
     kerasmith train runs/lenet5_digits/config.json
     kerasmith train lenet5_digits --resume
+    kerasmith train lenet5_digits --distribute mirrored --devices 2
 
 Ctrl-C keeps the best model so far; --resume carries on from the last epoch.
 """
@@ -47,6 +48,18 @@ def add_arguments(parser):
         action="store_true",
         help="carry on with the run in --out, or with the newest unfinished one",
     )
+    parser.add_argument(
+        "--distribute",
+        choices=("mirrored", "multiworker"),
+        help="divide each batch among the devices of this machine, or of all "
+        "processes that TF_CONFIG names (tensorflow, jax)",
+    )
+    parser.add_argument(
+        "--devices",
+        type=int,
+        metavar="N",
+        help="how many devices of this machine, with --distribute mirrored",
+    )
 
 
 def run(arguments):
@@ -80,7 +93,13 @@ def run(arguments):
 
     recipe = zoo.recipes.get(arguments.recipe)
     recipe = zoo.recipes.with_settings(recipe, settings)
-    done = zoo.train(recipe, arguments.out, resume=arguments.resume)
+    done = zoo.train(
+        recipe,
+        arguments.out,
+        resume=arguments.resume,
+        distribute=arguments.distribute,
+        devices=arguments.devices,
+    )
     sys.stdout.write(zoo.tools.tell(done) + "\n")
     return 0
 

@@ -19,6 +19,7 @@ from .. import registry
 from ..recipes.named import gradient_clipping, stopping_criterion
 from ..recipes.recipe import NOAM
 from .card import card
+from .distribution import OneDevice, spread
 from .finetune import freeze_up_to, stage_rates
 from .tasks import task_of
 
@@ -70,6 +71,12 @@ def build_model(recipe, data):
     >>> build_model(recipe, load_data(recipe)).output_shape
     (None, 10)
     """
+    model = _build(recipe, data)
+    _compile(model, recipe, data)
+    return model
+
+
+def _build(recipe, data):
     task = task_of(recipe)
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(recipe.precision)
@@ -80,9 +87,14 @@ def build_model(recipe, data):
         keras.config.set_dtype_policy(policy)
     if recipe.freeze is not None:
         freeze_up_to(model, recipe.freeze)
+    return model
+
+
+def _compile(model, recipe, data, steps=None):
+    task = task_of(recipe)
     config = {**recipe.optimizer_options, "learning_rate": recipe.learning_rate}
     optimizer = keras.optimizers.get({"class_name": recipe.optimizer, "config": config})
-    feed, steps = task.feed(recipe, data), recipe.steps_per_execution
+    feed, steps = task.feed(recipe, data), steps or recipe.steps_per_execution
     if keras.config.backend() == "torch":
         steps = 1
     elif steps is None:
@@ -94,7 +106,35 @@ def build_model(recipe, data):
         metrics=task.metrics(data),
         steps_per_execution=steps,
     )
-    return model
+
+
+def spread_model(recipe, model, data, group):
+    """Bring a model to the devices on which it is trained.
+
+    Args:
+        recipe: `Recipe`.
+        model: Its compiled model on one device.
+        data: Its `Data`.
+        group: What `distributing` gave.
+
+    Returns:
+        The model itself on one device, else one with its weights.
+
+    Example:
+
+    >>> from .distribution import OneDevice
+    >>> spread_model(None, "model", None, OneDevice())
+    'model'
+    """
+    if type(group) is OneDevice:
+        return model
+    return spread(
+        group,
+        model,
+        lambda: _build(recipe, data),
+        lambda made: _compile(made, recipe, data, group.steps),
+        task_of(recipe).feed(recipe, data).train,
+    )
 
 
 def steps_per_execution(multiply_accumulates, steps):
@@ -119,7 +159,7 @@ def steps_per_execution(multiply_accumulates, steps):
     return max(n for n in range(1, max(1, most) + 1) if steps % n == 0)
 
 
-def fit(recipe, model, data, folder, verbose: str | int = "auto"):
+def fit(recipe, model, data, folder, verbose: str | int = "auto", group=None):
     """Train a model with all that keeps a run from losing its work.
 
     Args:
@@ -129,6 +169,7 @@ def fit(recipe, model, data, folder, verbose: str | int = "auto"):
         folder: Where history, logs and states go. A state found there is resumed. A
             number written to `learning_rate.txt` there overrides the rate.
         verbose: As for `fit`.
+        group: What `distributing` gave, if there are several devices.
 
     Returns:
         `Fitted`.
@@ -151,17 +192,21 @@ def fit(recipe, model, data, folder, verbose: str | int = "auto"):
     >>> fit(recipe, model, data, folder, verbose=0).best_epoch
     0
     """
+    group = group or OneDevice()
     callbacks = callbacks_of(recipe, model, data, folder)
     stopping, log = callbacks[0], callbacks[-1]
     stateful = [callback for callback in callbacks if hasattr(callback, "get_state")]
     states = folder / "training" / "states"
     feed = task_of(recipe).feed(recipe, data)
-    resume = Resume(states, stateful, data=feed, **_every(feed.steps))
+    # all processes would have to save at the same step
+    saved = {**_every(feed.steps), "on_termination": group.alone}
+    resume = Resume(states, stateful, data=feed, **saved)
     board = keras.callbacks.TensorBoard(
         folder / "tensorboard", write_graph=False, profile_batch=0
     )
     start = resume.epoch
     began = time.perf_counter()
+    first, last = group.callbacks(folder)
     try:
         model.fit(
             feed.train,
@@ -169,10 +214,12 @@ def fit(recipe, model, data, folder, verbose: str | int = "auto"):
             epochs=recipe.epochs,
             initial_epoch=start,
             shuffle=False,  # the data shuffles itself, by seed and epoch
-            verbose=verbose,
-            callbacks=[*callbacks, board, resume],
+            verbose=verbose if group.chief else 0,
+            callbacks=[*first, *callbacks, board, resume, *last],
         )
     except KeyboardInterrupt:
+        if not group.chief:
+            raise
         told = _keep_best_model(recipe, data, stopping, folder)
         raise KeyboardInterrupt(f"interrupted; {told}") from None
     if stopping.best_epoch is None:

@@ -12,8 +12,9 @@ import keras
 
 from ...callbacks.files import replacing, write_text
 from .. import recipes, registry
+from .distribution import distributing
 from .findings import gather
-from .fitting import build_model, fit
+from .fitting import build_model, fit, spread_model
 from .judge import read_history, write_results
 from .tasks import task_of
 
@@ -38,7 +39,15 @@ class Run:
     results: dict[str, Any]
 
 
-def train(recipe, out=None, *, resume=False, verbose: str | int = "auto"):
+def train(
+    recipe,
+    out=None,
+    *,
+    resume=False,
+    verbose: str | int = "auto",
+    distribute=None,
+    devices=None,
+):
     """Train a recipe, judge it on the test images, export it and leave a report.
 
     The same seed on the same machine gives the same weights, bit for bit: the
@@ -51,6 +60,10 @@ def train(recipe, out=None, *, resume=False, verbose: str | int = "auto"):
         resume: Whether to carry on with the run in `out`, or with the newest
             unfinished one of that name, from the newest of its states.
         verbose: As for `fit`.
+        distribute: `"mirrored"` trains on all devices of this machine,
+            `"multiworker"` on those of all processes that `TF_CONFIG` names; each
+            batch of the recipe is divided among them. On one device by default.
+        devices: How many devices of this machine, with `"mirrored"`.
 
     Returns:
         `Run`; its folder holds config.json, history.csv, model.keras, saved_model/,
@@ -58,8 +71,8 @@ def train(recipe, out=None, *, resume=False, verbose: str | int = "auto"):
         draws one, report.html, results.json and tensorboard/.
 
     Raises:
-        ValueError: If the recipe, the data or the folder cannot serve.
-        OSError: If something cannot be read or written.
+        ValueError: If the recipe, the data, the folder or the devices cannot serve.
+        OSError: If something cannot be read or written, or another worker is gone.
         KeyboardInterrupt: If it was interrupted, after the best model so far was
             written.
         ExportMismatch: If the exported model does not answer like the trained one.
@@ -75,22 +88,42 @@ def train(recipe, out=None, *, resume=False, verbose: str | int = "auto"):
     True
     """
     recipe = recipes.get(recipe) if isinstance(recipe, (str, pathlib.Path)) else recipe
+    with distributing(distribute, devices, recipe) as group:
+        folder, results = group.agreed(lambda: _begin(recipe, out, resume))
+        if results is None:
+            work = group.workplace(pathlib.Path(folder))
+            ask = _trained(recipe, work, verbose, group)
+            results = group.agreed(ask)
+    return Run(pathlib.Path(folder), results)
+
+
+def _begin(recipe, out, resume):
+    """Choose the folder, and give the results of a run that is there already."""
     folder = _choose_folder(recipe, out, resume)
-    if resume and (folder / "results.json").exists():
-        return Run(folder, json.loads((folder / "results.json").read_text()))
+    done = folder / "results.json"
+    results = json.loads(done.read_text()) if resume and done.exists() else None
+    return str(folder), results
+
+
+def _trained(recipe, folder, verbose, group):
+    """Train, and give a function that judges, exports and reports."""
     set_seeds(recipe.seed)
     data = load_data(recipe)
     model = build_model(recipe, data)
     task_of(recipe).check(data, model)
-    write_text(folder / "config.json", json.dumps(_config(recipe, data), indent=2))
-    fitted = fit(recipe, model, data, folder, verbose)
-    with replacing(folder / "model.keras") as beside:
-        model.save(beside)
-    return _finish(recipe, model, data, folder, fitted)
+    group.check(recipe, data)
+    if group.chief:
+        write_text(folder / "config.json", json.dumps(_config(recipe, data), indent=2))
+    spread = spread_model(recipe, model, data, group)
+    fitted = fit(recipe, spread, data, folder, verbose, group)
+    group.settle(spread, model)
+    return lambda: _finish(recipe, model, data, folder, fitted)
 
 
 def _finish(recipe, model, data, folder, fitted):
     """Judge, export and report; `results.json` comes last: all is there."""
+    with replacing(folder / "model.keras") as beside:
+        model.save(beside)
     task = task_of(recipe)
     verdict = task.judge(recipe, model, data)
     history = read_history(folder / "history.csv")
@@ -117,7 +150,7 @@ def _finish(recipe, model, data, folder, fitted):
     task.show(folder, model, verdict, history, description, config, results, found)
     write_results(folder, results)
     shutil.rmtree(folder / "training")
-    return Run(folder, results)
+    return json.loads(json.dumps(results))
 
 
 def _choose_folder(recipe, out, resume):
