@@ -28,19 +28,27 @@ class BreaksOff(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-def make_model(policy="float32", accumulated=None, **compiled):
+def make_network():
     keras.utils.set_random_seed(3)
-    keras.config.set_dtype_policy(policy)
     parts = [
         keras.layers.Dense(12, activation="relu", name="body"),
         keras.layers.BatchNormalization(name="norm"),
         layers.DropPath(0.0, seed=5),
         keras.layers.Dense(10, activation="softmax", name="head"),
     ]
-    model = keras.Sequential([keras.Input((64,)), *parts])
+    return keras.Sequential([keras.Input((64,)), *parts])
+
+
+def compiled(model, accumulated=None, **options):
     loss = "sparse_categorical_crossentropy"
     optimizer = keras.optimizers.SGD(0.1, 0.9, gradient_accumulation_steps=accumulated)
-    model.compile(optimizer, loss, metrics=["accuracy"], **compiled)
+    model.compile(optimizer, loss, metrics=["accuracy"], **options)
+    return model
+
+
+def make_model(policy="float32", accumulated=None, **options):
+    keras.config.set_dtype_policy(policy)
+    model = compiled(make_network(), accumulated, **options)
     keras.config.set_dtype_policy("float32")
     return model
 

@@ -14,60 +14,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from .divided import as_batches, divided
+
 # what stands under `distribute` is not in the type stubs
 _distribute: Any = tf.distribute
 # the losses whose value is a mean over examples
 _MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 _PRIME = 7919
-
-
-def divided(batches, strategy):
-    """Divide each batch among the replicas as evenly as can be.
-
-    Every worker reads all batches and keeps its part, so that the examples of a step
-    are those that one device would see.
-
-    Args:
-        batches: Batched `tf.data.Dataset` that knows its length.
-        strategy: The strategy.
-
-    Returns:
-        What `fit` takes; it has as many steps as there are batches.
-
-    Example:
-
-    >>> batches = tf.data.Dataset.range(5).batch(2)
-    >>> batches = divided(batches, tf.distribute.get_strategy())
-    >>> len(batches), [part.numpy().tolist() for part in batches]
-    (3, [[0, 1], [2, 3], [4]])
-    """
-    count = strategy.num_replicas_in_sync
-    if count == 1:
-        return batches
-
-    def parts(context):
-        here = count // context.num_input_pipelines
-        first = here * context.input_pipeline_id
-
-        def divide(*batch):
-            numbers = tf.data.Dataset.range(first, first + here, output_type=tf.int32)
-            return numbers.map(lambda number: _part(batch, number, count))
-
-        return batches.flat_map(divide).prefetch(2)
-
-    spread = strategy.distribute_datasets_from_function(parts)
-    # it would count a step for each replica
-    length = {"cardinality": property(lambda self: batches.cardinality())}
-    spread.__class__ = type(type(spread).__name__, (type(spread),), length)
-    return spread
-
-
-def _part(batch, number, count):
-    """Give one of `count` parts of a batch, whose sizes differ by one at most."""
-    size = tf.shape(keras.tree.flatten(batch)[0])[0]
-    begin, end = size * number // count, size * (number + 1) // count
-    batch = keras.tree.map_structure(lambda leaf: leaf[begin:end], batch)
-    return batch if len(batch) > 1 else batch[0]
 
 
 class Replicas(keras.Model):
@@ -123,35 +76,59 @@ class Replicas(keras.Model):
         """Train as `keras.Model.fit` does.
 
         Args:
-            x: A `tf.data.Dataset` is divided among the replicas evenly; other data as
-                Keras does it.
-            *arguments: As for `keras.Model.fit`.
-            validation_data: Likewise.
+            x: Batches: a `tf.data.Dataset`, or a `keras.utils.PyDataset` such as
+                `kerasmith.callbacks.ShuffledBatches`.
+            *arguments: None.
+            validation_data: Such batches, or a tuple of arrays.
             **keywords: As for `keras.Model.fit`.
 
         Returns:
             The history.
-        """
-        validation_data = self._spread(validation_data)
-        return super().fit(
-            self._spread(x), *arguments, validation_data=validation_data, **keywords
-        )
 
-    def evaluate(self, x=None, *arguments, **keywords):
+        Raises:
+            TypeError: If the data are no batches.
+        """
+        kinds = (tf.data.Dataset, _distribute.DistributedDataset)
+        if arguments or not isinstance(x, (*kinds, keras.utils.PyDataset)):
+            raise TypeError(
+                f"replicas are trained on batches, received {type(x).__name__}: give "
+                "arrays as kerasmith.callbacks.ShuffledBatches(x, y, batch_size=..., "
+                "seed=...)."
+            )
+        if isinstance(validation_data, tuple):
+            parts = dict(
+                zip(("x", "y", "sample_weight"), validation_data, strict=False)
+            )
+            size = keywords.get("validation_batch_size")
+            validation_data = self._spread(**parts, batch_size=size)
+        elif validation_data is not None:
+            validation_data = self._spread(validation_data)
+        given = {"shuffle": False, **keywords, "validation_data": validation_data}
+        return super().fit(self._spread(x), **given)
+
+    def evaluate(
+        self, x=None, y=None, batch_size=None, *, sample_weight=None, **keywords
+    ):
         """Judge as `keras.Model.evaluate` does.
 
         Args:
-            x: A `tf.data.Dataset` is divided among the replicas evenly.
-            *arguments: As for `keras.Model.evaluate`.
-            **keywords: As for `keras.Model.evaluate`.
+            x: As for `keras.Model.evaluate`.
+            y: Likewise.
+            batch_size: Likewise.
+            sample_weight: Likewise.
+            **keywords: Likewise.
 
         Returns:
             The metrics.
         """
-        return super().evaluate(self._spread(x), *arguments, **keywords)
+        return super().evaluate(
+            self._spread(x, y, sample_weight, batch_size), **keywords
+        )
 
-    def _spread(self, data):
-        return divided(data, self._on) if isinstance(data, tf.data.Dataset) else data
+    def _spread(self, x, y=None, sample_weight=None, batch_size=None):
+        data = as_batches(x, y, sample_weight, batch_size)
+        plain = isinstance(data, tf.data.Dataset)
+        return divided(data, self._on) if plain else data
 
     def _on_all(self, step):
         """Give a function that has each replica make a step; its logs are of all."""
