@@ -123,7 +123,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def call(self, inputs, training=None, mask=None):
         if self.renorm or self.synchronized:
-            return super().call(inputs, training=training, mask=mask)
+            return self._call_as_keras(inputs, training, mask)
         if mask is not None and len(mask.shape) != len(inputs.shape) - 1:
             raise ValueError(
                 "BatchNormalization needs a mask of one axis less than its inputs, "
@@ -141,6 +141,20 @@ class BatchNormalization(keras.layers.BatchNormalization):
         if mask is None and self.virtual_batch_size is None:
             return self._call_on_batch(inputs)
         return self._call_on_ghosts(inputs, mask)
+
+    def _call_as_keras(self, inputs, training, mask):
+        kept = self.momentum * ops.cast(self.moving_variance, "float32")
+        outputs = super().call(inputs, training=training, mask=mask)
+        counted = training and self.trainable and mask is None
+        if self.unbiased and self.synchronized and counted:
+            # Keras keeps the variance of what there is, not an estimate
+            channels = inputs.shape[self.axis]
+            count = ops.cast(ops.size(inputs), "float32") / channels
+            count = native.of("replicas").summed([count])[0]
+            variance = ops.cast(self.moving_variance, "float32")
+            factor = count / ops.maximum(count - 1, 1)
+            self.moving_variance.assign(kept + (variance - kept) * factor)
+        return outputs
 
     def _wide_weights(self):
         """Give gamma, beta, the running mean and variance, in float32 or wider."""

@@ -241,6 +241,7 @@ def replicate(build, finish, batches, strategy):
     """
     with strategy.scope():
         inner = build()
+    _synchronize(inner)
     model = Replicas(inner, strategy)
     with strategy.scope():
         finish(model)
@@ -259,6 +260,16 @@ def replicate(build, finish, batches, strategy):
             )
         )
     return model
+
+
+def _synchronize(model):
+    """Let batch norms see the whole batch, as they do on one device."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            _synchronize(layer)
+        elif isinstance(layer, keras.layers.BatchNormalization):
+            ghosts = getattr(layer, "virtual_batch_size", None)
+            layer.synchronized = not (layer.renorm or ghosts)
 
 
 def self_test(strategy):
