@@ -29,6 +29,7 @@ def main(group, folder):
         train,
     )
 
+    from kerasmith import callbacks
     from kerasmith.zoo.tools.distribution import spread
     from kerasmith.zoo.tools.divided import as_batches
 
@@ -40,6 +41,9 @@ def main(group, folder):
             train(folder / "run", list, BreaksOff(), make=make)
             raise AssertionError("nothing broke it off")
     found = train(folder / "run", backwards, make=make)
+    slow = callbacks.DiscriminativeLearningRates({"body": 0.25})
+    DATA.seek(0)
+    found["slow"] = make().fit(DATA, epochs=2, verbose=0, callbacks=[slow]).history
     found["weights"] = [weight.tolist() for weight in found["weights"]]
     (folder / "found.json").write_text(json.dumps(found))
 

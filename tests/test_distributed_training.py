@@ -178,6 +178,11 @@ REFUSED_HERE = {
     "tensorflow": [
         (MIRRORED, {"name": "siamese_digits"}, "compares the examples of a whole"),
         (MIRRORED, {"steps_per_execution": 4}, "steps_per_execution=4 is not there"),
+        (
+            MIRRORED,
+            {"optimizer_options": {"global_clipnorm": 1.0}},
+            "clips the share of each replica",
+        ),
     ],
 }
 

@@ -12,8 +12,8 @@ import tempfile
 import keras
 
 from ...callbacks.training_state import random_states, set_random_states
+from .distribution_checks import check
 
-KINDS = ("mirrored", "multiworker")
 # what a run that goes on needs of what it has left
 _LEFT = ("training", "history.csv", "learning_rate.txt")
 
@@ -334,7 +334,7 @@ def distributing(kind=None, devices=None, recipe=None, environment=os.environ):
     ...     group.chief
     True
     """
-    _check(kind, devices, recipe)
+    check(kind, devices, recipe)
     if kind is None:
         yield OneDevice()
         return
@@ -351,48 +351,3 @@ def distributing(kind=None, devices=None, recipe=None, environment=os.environ):
     line = connect(cluster)
     with line.held(), module.of_workers(cluster, line) as group:
         yield group
-
-
-def _check(kind, devices, recipe):
-    if kind is not None and kind not in KINDS:
-        raise ValueError(
-            f"distribute takes {' or '.join(map(repr, KINDS))}, received {kind!r}."
-        )
-    if devices is not None and kind != "mirrored":
-        raise ValueError(
-            f"devices={devices!r} counts those of one machine: it goes with "
-            "distribute='mirrored'."
-        )
-    if devices is not None and (type(devices) is not int or devices < 2):
-        raise ValueError(f"devices needs to be 2, 3, ..., received {devices!r}.")
-    if kind is None:
-        return
-    if keras.config.backend() not in ("tensorflow", "jax"):
-        raise ValueError(
-            f"training on several devices is there on the backends tensorflow and jax, "
-            f"not on {keras.config.backend()}: set KERAS_BACKEND to one of these."
-        )
-    if recipe is not None:
-        _check_recipe(recipe)
-
-
-def _check_recipe(recipe):
-    from .. import registry
-
-    if keras.config.backend() != "tensorflow":
-        return
-    task = registry.variant(recipe.model).task
-    if task in ("similarity", "translation"):
-        reason = {
-            "similarity": "its loss compares the examples of a whole batch",
-            "translation": "its loss is a mean over tokens, not over examples",
-        }[task]
-        raise ValueError(
-            f"{recipe.name} cannot be divided among replicas of TensorFlow: {reason}. "
-            "Train it on JAX, or on one device."
-        )
-    if recipe.steps_per_execution not in (None, 1):
-        raise ValueError(
-            f"steps_per_execution={recipe.steps_per_execution} is not there on "
-            "replicas of TensorFlow: leave it out, or train on JAX."
-        )
