@@ -51,6 +51,7 @@ LONG = [
         "compiled",
         "callback_resume",
         "killed_training",
+        "distributed_training",
         "imagenet_weights",
         "representatives",
         "architectures",

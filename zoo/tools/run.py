@@ -117,13 +117,14 @@ def _trained(recipe, folder, verbose, group):
     spread = spread_model(recipe, model, data, group)
     fitted = fit(recipe, spread, data, folder, verbose, group)
     group.settle(spread, model)
+    if group.chief:
+        with replacing(folder / "model.keras") as beside:
+            model.save(beside)
     return lambda: _finish(recipe, model, data, folder, fitted)
 
 
 def _finish(recipe, model, data, folder, fitted):
     """Judge, export and report; `results.json` comes last: all is there."""
-    with replacing(folder / "model.keras") as beside:
-        model.save(beside)
     task = task_of(recipe)
     verdict = task.judge(recipe, model, data)
     history = read_history(folder / "history.csv")
