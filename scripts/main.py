@@ -103,7 +103,17 @@ def main(argv=None):
     except Exception as problem:
         if arguments.traceback or not is_expected(problem):
             traceback.print_exc()
-        return complain(one_line(problem), 2)
+        code = complain(one_line(problem), 2)
+        if type(problem).__name__ == "WorkerLost":
+            _leave(code)
+        return code
+
+
+def _leave(code):
+    """End at once: TensorFlow and JAX would wait for the process that is gone."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 @contextlib.contextmanager
