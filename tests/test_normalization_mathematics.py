@@ -349,3 +349,18 @@ def test_ghost_sums_hand_each_sample_the_sum_of_its_batch():
     values = np.arange(7, dtype="float32")[:, None]
     sums = native.of("normalization").ghost_sums(keras.ops.convert_to_tensor(values), 3)
     assert numbers(sums)[:, 0].tolist() == [3, 3, 3, 18, 18, 18, 18]
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="Keras synchronises on TensorFlow"
+)
+def test_a_synchronized_batch_norm_keeps_the_same_statistics():
+    x = np.random.default_rng(0).normal(size=(3, 2, 1, 4)).astype("float32")
+    plain, synchronized = (
+        layers.BatchNormalization(synchronized=each) for each in (False, True)
+    )
+    np.testing.assert_allclose(
+        plain(x, training=True), synchronized(x, training=True), 1e-4, 1e-5
+    )
+    for one, other in zip(plain.weights, synchronized.weights, strict=True):
+        np.testing.assert_allclose(one, other, 1e-5, 1e-6)
