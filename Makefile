@@ -12,10 +12,11 @@ SOURCES := __init__.py layers callbacks zoo scripts tests
 EVERYWHERE := tests/conformance $(wildcard tests/test_*mathematics*.py) $(addprefix tests/test_, \
 	$(addsuffix .py, attention_cache callback_best_weights callback_gradient_clipping \
 	callback_learning_rate callback_training_monitor callback_weight_average callbacks \
-	callbacks_together clipping_rules constrain monte_carlo normalization_precision \
+	callbacks_together clipping_rules constrain distributed_training monte_carlo normalization_precision \
 	transformer_decoding weight_wrappers zoneout_coins))
 # JAX compiles every model of these anew, for minutes; by hand they are asked there, too
-SLOW_ON_JAX := $(addprefix tests/test_, $(addsuffix .py, attention_cache \
+SLOW_ON_JAX := $(addprefix tests/test_, $(addsuffix .py, alexnet_vgg_nin_mathematics \
+	attention_cache inception_mathematics \
 	callback_best_weights callback_learning_rate callback_training_monitor \
 	callback_weight_average callbacks_together transformer_decoding unet_mathematics))
 

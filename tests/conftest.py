@@ -52,6 +52,8 @@ LONG = [
         "callback_resume",
         "killed_training",
         "distributed_training",
+        "tune",
+        "tuning_search",
         "imagenet_weights",
         "representatives",
         "architectures",

@@ -36,9 +36,9 @@ def histories(folder):
 
 
 def test_a_search_killed_in_a_trial_ends_as_if_it_had_not_been(tmp_path):
-    """Two workers, both trials broken off after their first epoch, and resumed."""
-    words = ["lenet5_digits", *QUICK, "--trials", "2", "--workers", "2", "--tuner"]
-    words += ["random", "--threads", "1"]
+    """One worker alone; two that are broken off, whose trials one resumes."""
+    words = ["lenet5_digits", *QUICK, "--trials", "2", "--tuner", "random"]
+    words += ["--threads", "1"]
     told, _ = command(*words, "--out", "whole", folder=tmp_path).communicate()
     assert re.search(r"trial \d: val_accuracy .* \| best .* \| 2 of 2", told)
     assert "train it: kerasmith train whole/best.json" in told
@@ -53,7 +53,8 @@ def test_a_search_killed_in_a_trial_ends_as_if_it_had_not_been(tmp_path):
     assert best.learning_rate == record.best.values["adaptive_learning_rate"]
     assert best.options["norm"].partition(":")[0] == record.best.values["norm"]
 
-    process = command(*words, "--out", "torn", "--no-retrain", folder=tmp_path)
+    torn = ["--out", "torn", "--no-retrain"]
+    process = command(*words, *torn, "--workers", "2", folder=tmp_path)
     began = time.monotonic()
     states = "torn/trial_*/execution_0/training/states/*"
     while not list(tmp_path.glob(states)):
@@ -61,11 +62,8 @@ def test_a_search_killed_in_a_trial_ends_as_if_it_had_not_been(tmp_path):
         time.sleep(0.02)
     process.kill()
     process.communicate()
-    again = command(
-        "lenet5_digits",
-        *["--resume", "--out", "torn", "--no-retrain", "--set", "epochs=2"],
-        folder=tmp_path,
-    )
+    settings = ["--set", "epochs=2", "--resume"]
+    again = command("lenet5_digits", *settings, *torn, folder=tmp_path)
     told, _ = again.communicate()
     assert again.returncode == 0, told
     assert histories(tmp_path / "torn") == histories(whole)
@@ -119,7 +117,7 @@ def test_a_stock_tuner_searches_a_recipe(tmp_path):
     "words, said",
     [
         (["lenet5_digits", "--vary", "learning_rate=1:2"], "outside its range"),
-        (["lenet5_digits", "--vary", "norm=batch"], "nothing to vary"),
+        (["lenet5_digits", "--vary", "norm=none"], "nothing to vary"),
         (["lenet5_digits", "--vary", "nrom"], "did you mean 'norm'"),
         (["lenet5_digits", "--fix", "norm"], "--fix takes KEY=VALUE"),
         (["lenet5_digits", "--fix", "batch_size=17"], "none of its values"),

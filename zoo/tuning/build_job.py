@@ -67,8 +67,7 @@ class BuildJob:
         Returns:
             Names of the metrics that its epochs log.
         """
-        hp = self.space()
-        hp.values = {}
+        hp = keras_tuner.HyperParameters()
         model = self._build(hp)
         options = self._fold(0) | {"epochs": 1, "steps_per_epoch": 1, "verbose": 0}
         if "validation_data" in options:

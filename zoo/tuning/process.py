@@ -17,6 +17,7 @@ NAME = "kerasmith trial"
 READY = f"{__package__}.ready"
 UNSAFE = 77  # exit code of a process that should not have been forked
 # macOS forks at one's own risk, Windows not at all
+_WARM: list[bool] = []
 _METHOD = ["forkserver" if sys.platform.startswith("linux") else "spawn"]
 GRACE = 10.0  # seconds to save a state in
 SIGNAL_TOLD = {
@@ -99,8 +100,17 @@ def start(target, arguments, name, variables):
     process = context.Process(target=target, args=(variables, *arguments), name=name)
     # the one that the others are forked from reads some of them when it imports
     with environment({**variables, "OPENBLAS_NUM_THREADS": "1"}):
+        if not _WARM:  # nobody's time counts before it has imported
+            first = context.Process(target=_nothing, name=NAME)
+            first.start()
+            first.join()
+            _WARM.append(True)
         process.start()
     return process
+
+
+def _nothing():
+    """Be a process that has only begun."""
 
 
 def refuse_inside(what):

@@ -102,13 +102,18 @@ class RecipeJob:
         options = {"fixed": self.fixed, "vary": self.vary}
         return search.recipe_space(hp, self.recipe, **options)
 
+    def _of_fold(self, number, recipe=None):
+        recipe = recipe or self.recipe
+        fold = f"{number + 1}/{self.folds}" if self.folds else recipe.fold
+        return dataclasses.replace(recipe, fold=fold)
+
     def check(self):
         """Train one batch of the recipe as it is, to see that it can be trained.
 
         Returns:
             Names of the metrics that its epochs log.
         """
-        recipe = dataclasses.replace(self.recipe, steps_per_execution=1)
+        recipe = dataclasses.replace(self._of_fold(0), steps_per_execution=1)
         data = load_data(recipe)
         feed = task_of(recipe).feed(recipe, data)
         options = {"validation_data": feed.dev.take(1), "verbose": 0}
@@ -131,8 +136,7 @@ class RecipeJob:
             ValueError: If a value cannot be right, or the score was never finite.
         """
         recipe = dataclasses.replace(self.chosen(values), seed=seed)
-        if self.folds:
-            recipe = dataclasses.replace(recipe, fold=f"{number + 1}/{self.folds}")
+        recipe = self._of_fold(number, recipe)
         set_seeds(recipe.seed)
         data = load_data(recipe)
         model = build_model(recipe, data)

@@ -246,7 +246,8 @@ def best_of(record):
     if record.best is not None:
         return record.best
     reasons = sorted({trial.reason for trial in record.trials if trial.reason})
-    told = "; ".join(reasons[:3]) or "the time was up before"
+    told = "; ".join(each.rstrip(".") for each in reasons[:3])
+    told = told or "the time was up before"
     raise ValueError(
         f"none of {len(record.trials)} trials was trained to its end: {told}."
     )

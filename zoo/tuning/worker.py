@@ -244,8 +244,10 @@ def work(folder, name, address, job, plan, tell, limits):
         return (worker.folder / ENDED).exists()
 
     worker.oracle = Patient(connect, address, tell, ended)
-    with contextlib.suppress(SearchEnded):
-        worker.search(job, plan, **limits)
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        # keras-tuner prints the conditions that it puts into messages
+        with contextlib.redirect_stdout(nowhere), contextlib.suppress(SearchEnded):
+            worker.search(job, plan, **limits)
 
 
 def be_worker(variables, folder, name, address, job, plan, limits):
