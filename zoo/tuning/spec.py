@@ -11,7 +11,7 @@ from ...callbacks.files import write_text
 from .trials import Plan
 
 FILE = "search.json"
-FREE = ("trials", "keep", "trial_seconds")  # what a resumed search may change
+FREE = ("name", "trials", "keep", "trial_seconds")  # what a resumed search may change
 RISING = ("accuracy", "auc", "precision", "recall", "iou", "dice", "f1", "bleu", "rate")
 
 

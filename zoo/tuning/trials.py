@@ -116,8 +116,7 @@ def execute(job, values, folder, plan):
             _write(place, Execution(seed, None, {}, 0.0, told(problem)))
             raise
         _write(place, Execution(seed, score, history, seconds))
-        for room in ("training", "tensorboard"):  # nothing goes on from here
-            shutil.rmtree(place / room, ignore_errors=True)
+        _tidy(place)
 
 
 def told(problem):
@@ -189,6 +188,8 @@ def finish(folder, trial_id, values, plan, reason="", worker=""):
     reason = next((each.reason for each in done if each.reason), reason)
     if not reason and len(scores) < plan.executions:
         reason = f"only {len(scores)} of {plan.executions} executions have a score"
+    for place in folder.glob("execution_*"):
+        _tidy(place)
     status = FAILED if reason else COMPLETED
     score = None if reason else statistics.fmean(scores)
     record = TrialRecord(trial_id, status, values, score, done, worker, reason)
@@ -216,6 +217,12 @@ def read_result(folder):
         executions = tuple(Execution(**each) for each in found.pop("executions"))
         return TrialRecord(**found, executions=executions)
     return None
+
+
+def _tidy(place):
+    """Take away what an execution that has ended would be resumed from."""
+    for room in ("training", "tensorboard"):
+        shutil.rmtree(place / room, ignore_errors=True)
 
 
 def _write(place, execution):
