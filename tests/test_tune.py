@@ -124,7 +124,7 @@ def test_a_stock_tuner_searches_a_recipe(tmp_path):
         (["lenet5_digits", "--trials", "0"], "trials needs to be 1, 2, ..."),
         (["lenet5_digits", "--folds", "3", "--executions", "2"], "exclude each other"),
         (["lenet5_digits", "--resume"], "runs/ holds no lenet5_digits_search"),
-        (["--join", "nowhere"], "nowhere holds no search"),
+        (["--join", "nowhere"], "to join a search, set KERASTUNER_ORACLE_IP"),
         ([], "name a recipe to search"),
         (["transformer_tiny_dates", "--folds", "3"], "folds are of images"),
     ],

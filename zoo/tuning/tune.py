@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import time
 from typing import Any
 
 from ...callbacks.files import write_text
@@ -17,7 +18,7 @@ from .search import Searching
 from .search_page import write_search_page
 from .settings import choose_folder, make_spec, spec_of
 from .spec import FILE, read_spec
-from .worker import ENDED, address_told, work
+from .worker import ENDED, PATIENCE, PAUSE, address_told, work
 
 BEST = "best.json"
 
@@ -156,23 +157,23 @@ def join(folder, tell=lambda text: None, name=None):
 
     Raises:
         ValueError: If the environment does not say where the chief is, or the folder
-            holds no search of a recipe.
+            holds no search of a recipe, ten minutes later either.
         ConnectionError: If the chief does not answer.
 
     Example:
 
-    >>> join("nowhere")
+    >>> join("runs/lenet5_digits_search")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ValueError: nowhere holds no search: there is no search.json in it.
+    ValueError: to join a search, set KERASTUNER_ORACLE_IP and ...
     """
     check_environment()
-    config = read_spec(folder)
     address = address_told()
     if address is None:
         raise ValueError(
             "to join a search, set KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT to "
             "where its chief listens."
         )
+    config = _awaited(folder, tell)
     if "recipe" not in (config["job"] or {}):
         raise ValueError(
             f"the search in {folder} is of a model of one's own: run its script here, "
@@ -277,6 +278,17 @@ def finish(folder, record, recipe=None, run=None):
     write_search_page(record, folder, retrained=retrained)
     write_text(folder / ENDED, record.to_json())
     return Found(folder, record, recipe, run)
+
+
+def _awaited(folder, tell):
+    """Read what the search is, once its chief has written it."""
+    path = pathlib.Path(folder) / FILE
+    began = time.monotonic()
+    while not path.exists() and time.monotonic() - began < PATIENCE:
+        if time.monotonic() - began < PAUSE:
+            tell(f"waiting for the search in {folder}")
+        time.sleep(PAUSE)
+    return read_spec(folder)
 
 
 def _job(recipe, vary, fixed, folds, stored):
