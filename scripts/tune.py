@@ -15,6 +15,7 @@ set and the folder of the search shared, `kerasmith tune --join FOLDER`.
 """
 
 import json
+import shlex
 import sys
 
 TUNERS = ("coarse_to_fine", "random", "hyperband", "bayesian", "grid")
@@ -125,6 +126,7 @@ def run(arguments):
         resume=arguments.resume,
         retrain=not arguments.no_retrain,
         tell=tell,
+        command=shlex.join(["kerasmith", *sys.argv[1:]]) if "tune" in sys.argv else "",
         tuner=arguments.tuner,
         objective=arguments.objective,
         executions=arguments.executions,

@@ -96,7 +96,7 @@ class Search:
         stored = read_spec(folder) if joins or (folder / FILE).exists() else None
         if joins:
             return self._join(folder, job, spec_of(stored))
-        given = {"name": folder.name, "job": job.described()}
+        given = {"name": name, "job": job.described()}
         given |= {"objective": self.objective, "epochs": options.get("epochs", 1)}
         given |= self.options
         spec = make_spec(job, given, stored, self.minutes, self.workers)

@@ -74,6 +74,7 @@ def tune(
     resume=False,
     retrain=True,
     tell=lambda text: None,
+    command="",
     **options,
 ):
     """Search the settings of a recipe, and train the best.
@@ -99,6 +100,7 @@ def tune(
             unfinished one of that name.
         retrain: Whether to train the best configuration anew, to its end.
         tell: Called with text: a line for each trial, with the best so far.
+        command: How it was asked for, which the report tells.
         **options: `tuner`: one of `kerasmith.zoo.tuning.TUNERS`; `objective`: the
             metric, such as `"val_accuracy"` or `"val_score:max"`; `executions`: how
             often each trial is trained, with further seeds; `folds`: in how many parts
@@ -128,7 +130,7 @@ def tune(
     folder = choose_folder(f"{recipe.name}_search", out, resume)
     stored = read_spec(folder) if (folder / FILE).exists() else None
     job = _job(recipe, vary, fixed, options.get("folds"), stored)
-    given = {"name": folder.name, "job": job.described(), "epochs": recipe.epochs}
+    given = {"name": recipe.name, "job": job.described(), "epochs": recipe.epochs}
     given |= {"trials": trials, **options}
     spec = make_spec(job, given, stored, minutes, workers)
     folder.mkdir(parents=True, exist_ok=True)
@@ -144,6 +146,8 @@ def tune(
     if retrain:
         tell(f"training the best, trial {first.id}, to its end")
         run = _retrain(best, folder / f"best_of_trial_{first.id}")
+    if command:
+        record = dataclasses.replace(record, facts={**record.facts, "command": command})
     return finish(folder, record, recipe=best, run=run)
 
 
@@ -274,7 +278,8 @@ def finish(folder, record, recipe=None, run=None):
     write_hparams(record, folder)
     retrained = None
     if run is not None:
-        retrained = {**run.results, "folder": run.folder.relative_to(folder)}
+        figures = {name: run.results[name] for name in run.results if name != "promise"}
+        retrained = {**figures, "folder": run.folder.relative_to(folder)}
     write_search_page(record, folder, retrained=retrained)
     write_text(folder / ENDED, record.to_json())
     return Found(folder, record, recipe, run)
