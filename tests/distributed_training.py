@@ -33,7 +33,7 @@ def recipe(epochs=EPOCHS):
 
 def train(folder, kind):
     with distributing(kind, recipe=recipe()) as group:
-        run._seed(recipe())
+        run.set_seeds(recipe().seed)
         data = run.load_data(recipe())
         model = build_model(recipe(), data)
         spread = spread_model(recipe(), model, data, group)
