@@ -9,8 +9,8 @@ import pytest
 import search_records as records
 from run_examples import NAN
 
-from kerasmith.zoo.tuning import importance as importances
-from kerasmith.zoo.tuning.importance import importance
+from kerasmith.zoo.tuning import importances
+from kerasmith.zoo.tuning.importances import importance
 from kerasmith.zoo.tuning.record import SearchRecord, TrialRecord
 from kerasmith.zoo.tuning.search_parameters import parameters
 

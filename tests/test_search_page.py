@@ -14,10 +14,9 @@ from page_reader import Page
 from PIL import Image
 from run_examples import HOSTILE, NAN
 
-from kerasmith.zoo.tuning import importance as importances
-from kerasmith.zoo.tuning import search_curves, search_pictures
+from kerasmith.zoo.tuning import importances, search_curves, search_pictures
 from kerasmith.zoo.tuning.hparams import write_hparams
-from kerasmith.zoo.tuning.importance import importance
+from kerasmith.zoo.tuning.importances import importance
 from kerasmith.zoo.tuning.record import Execution, SearchRecord, TrialRecord
 from kerasmith.zoo.tuning.score_scale import score_scale
 from kerasmith.zoo.tuning.search_page import write_search_page

@@ -4,7 +4,7 @@ from ..tools.search import recipe_space, settings_of, space, with_values
 from .coarse_to_fine import CoarseToFine, CoarseToFineOracle
 from .hparams import write_hparams
 from .hypermodel import RecipeHyperModel
-from .importance import importance
+from .importances import importance
 from .own_model import Search
 from .record import Execution, SearchRecord, TrialRecord
 from .search_page import write_search_page

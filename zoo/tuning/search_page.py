@@ -22,7 +22,7 @@ from ..tools.page_parts import (
     verbatim,
     write_page,
 )
-from .importance import importance
+from .importances import importance
 from .record import FAILED, RUNNING, STOPPED, finite
 from .score_scale import BEST, CUT, DONE, LOST, kinds_of, scale_of
 from .search_curves import best_so_far, learning_curves

@@ -148,7 +148,7 @@ def importance_bars(found, path):
     Example:
 
     >>> import tempfile
-    >>> from kerasmith.zoo.tuning.importance import Importance
+    >>> from kerasmith.zoo.tuning.importances import Importance
     >>> found = Importance({"rate": 0.8, "units": 0.2}, {}, 0.7, 40)
     >>> importance_bars(found, tempfile.mkdtemp() + "/importance.png").name
     'importance.png'
