@@ -102,8 +102,20 @@ def test_a_silent_worker_loses_its_trial_to_another(tmp_path):
     assert second.trial_id != first.trial_id
     # and as long as one of the two may come back, nobody is sent home
     assert oracle.create_trial("worker1").status == "IDLE"
+    assert "worker1" in oracle.tuner_ids  # the chief has to answer it once more
     oracle.leave("far-away")
     assert oracle.create_trial("worker1").trial_id == second.trial_id
+
+
+def test_the_chief_serves_until_every_worker_was_told_to_stop(tmp_path):
+    oracle = opened(tmp_path, "random", trials=1)
+    trial = oracle.create_trial("worker0")
+    assert oracle.create_trial("worker1").status == "IDLE"
+    end(oracle, trial)
+    assert oracle.create_trial("worker0").status == "STOPPED"
+    assert oracle.tuner_ids == {"worker1"}
+    assert oracle.create_trial("worker1").status == "STOPPED"
+    assert not oracle.tuner_ids and oracle.over
 
 
 def test_a_word_from_a_worker_keeps_its_trial(tmp_path):

@@ -74,11 +74,15 @@ class Durable(keras_tuner.Oracle):
     def create_trial(self, tuner_id):
         """Hand out the worker's own unfinished trial, a lost one, or a new one."""
         self._heard[tuner_id] = time.monotonic()
+        # keras-tuner's chief serves until all of these have been told to stop
+        self.tuner_ids.add(tuner_id)
         try:
             trial = self._held(tuner_id) or self._new(tuner_id)
         except Exception as problem:
             self.trouble = problem
             trial = self._none(STOPPED)
+        if trial.status == STOPPED:
+            self.tuner_ids.discard(tuner_id)
         return trial
 
     def _held(self, tuner_id):
@@ -97,6 +101,7 @@ class Durable(keras_tuner.Oracle):
         trial = super().create_trial(tuner_id)
         if trial.status == RUNNING:
             return self._written(trial)
+        self.tuner_ids.add(tuner_id)  # who is told to stop is gone
         waits = bool(self.ongoing_trials)  # one of them may come back
         return self._none(IDLE if waits or trial.status == IDLE else STOPPED)
 
